@@ -1,0 +1,1 @@
+"""Requests as Block Kit; pure functions."""

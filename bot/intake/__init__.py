@@ -1,0 +1,1 @@
+"""Text to a form; proposes, never decides."""

@@ -1,0 +1,1 @@
+"""A typed grammar for requests in people's own words."""

@@ -1,0 +1,1 @@
+"""One module a Slack surface; every listener acknowledges first."""

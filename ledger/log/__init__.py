@@ -1,0 +1,1 @@
+"""The Merkle log: entries, leaves, tree and checkpoints. It knows no requests."""

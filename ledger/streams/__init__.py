@@ -1,0 +1,1 @@
+"""One module a stream: its entries, its states and its fold."""

@@ -1,0 +1,1 @@
+"""The rules: what is allowed, and who must agree."""

@@ -1,0 +1,1 @@
+"""The hands: what is carried out, and taken back."""

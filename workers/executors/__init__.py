@@ -1,0 +1,1 @@
+"""The port to backends, and one module a backend."""
