@@ -1,0 +1,47 @@
+"""Every error the desk raises, and the refusals it returns: "no" is a value that people read in one of a few sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DeskError(Exception):
+    """Raised when the desk cannot do what was asked. Root of every error of this folder."""
+
+    def __init__(self, detail: str = "") -> None:
+        message = (self.__doc__ or "").strip().splitlines()[0]
+        super().__init__(f"{message} ({detail})" if detail else message)
+        self.detail = detail
+
+
+class SettingsError(DeskError):
+    """Raised when a setting is missing or contradicts another; it names the variable and what to do."""
+
+
+class Reason(StrEnum):
+    """Why the desk said no."""
+
+    UNKNOWN_REQUEST = "unknown request"
+    NOT_YOUR_SEAT = "not your seat"
+    OWN_REQUEST = "own request"
+    ALREADY_VOTED = "already gave one approval"
+    ALREADY_DECIDED = "already decided"
+    OVER = "over"
+    CHANGED = "changed since you saw it"
+    NOT_YOURS = "not yours"
+    NOT_LOWER = "not lower"
+    PAST = "past time"
+    UNAVAILABLE = "record unavailable"
+    NOT_ALLOWED = "not allowed"
+    DRAFT_GONE = "draft gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The desk did nothing, because of `reason`; `number` is the request it was about, `people` the subjects to name."""
+
+    reason: Reason
+    number: int | None = None
+    people: tuple[str, ...] = ()
+    detail: str = ""

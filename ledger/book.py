@@ -1,0 +1,153 @@
+"""The book: typed reading and lawful writing of the ledger.
+
+`append` folds every stream it touches before it hands the drafts to the store, so an illegal history cannot be written
+through it; the expected versions make sure that nothing moved between the check and the commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+from ledger.errors import UnlawfulError, VersionConflictError
+from ledger.log.memory import MemoryStore
+from ledger.log.sqlite import SqliteStore
+from ledger.log.store import ANY, Clock, Move, Receipt, Store, Stored
+from ledger.streams import law_of
+from ledger.streams.codec import Entry, draft, entry_of
+from ledger.streams.house import Opened, People, Policies
+from ledger.streams.law import Place
+from ledger.streams.pool import Pool
+from ledger.streams.request import Request
+from ledger.views import SCHEMA, RequestIndex, project
+
+FIRST_NUMBER: Final = 1001
+_CACHED_STREAMS: Final = 4096
+
+
+def utc_now() -> datetime:
+    """Return the time now, aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Entries for one stream, by one actor; `expected` is the version they were decided on (or ANY)."""
+
+    stream: str
+    expected: int
+    entries: tuple[Entry, ...]
+    actor: str
+
+
+class Book:
+    """The ledger as the other folders see it. Safe to share between threads; one a process.
+
+    Args:
+        store: where entries are kept; must project `ledger.views`.
+        clock: now, for checking laws on time before the store gives the entry its own.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock = utc_now) -> None:
+        self.store = store
+        self.clock = clock
+        self.requests = RequestIndex(store)
+        self._folded: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def append(self, *writes: Write) -> Receipt:
+        """Write every entry in one transaction and return when it is durable.
+
+        Raises:
+            UnlawfulError: an entry may not follow; nothing was written.
+            VersionConflictError: a stream moved since it was read; nothing was written.
+            ReadOnlyError, BusyError: the ledger cannot be written now.
+        """
+        for write in writes:
+            self._check(write)
+        moves = [
+            Move(
+                stream=write.stream,
+                expected=write.expected,
+                drafts=tuple(draft(entry, actor=write.actor) for entry in write.entries),
+            )
+            for write in writes
+        ]
+        return self.store.append(moves)
+
+    def state(self, stream: str) -> Any:
+        """Return the fold of `stream`, None when it has no entries."""
+        return self._fold(stream)[1]
+
+    def request(self, number: int) -> Request | None:
+        """Return request `number`, None when there is none."""
+        return cast("Request | None", self.state(f"request:{number}"))
+
+    def pool(self, name: str) -> Pool:
+        """Return the pool `name` (without prefix), empty when nobody wrote of it yet."""
+        return self.state(f"pool:{name}") or Pool()
+
+    def people(self) -> People:
+        """Return who has a subject id."""
+        return self.state("people") or People()
+
+    def policy(self) -> Policies:
+        """Return which policy is in force by the ledger."""
+        return self.state("policy") or Policies()
+
+    def genesis(self) -> Opened | None:
+        """Return the genesis entry, None for an empty ledger."""
+        return cast("Opened | None", self.state("ledger"))
+
+    def next_number(self) -> int:
+        """Return the number the next request may take; taking it is a race that the stream's version settles."""
+        return max(FIRST_NUMBER, self.requests.last() + 1)
+
+    def follow(self, cursor: int) -> Iterator[Stored]:
+        """Yield the sealed entries from seq `cursor` on."""
+        return self.store.scan(cursor)
+
+    def _check(self, write: Write) -> None:
+        law = law_of(write.stream)
+        version, state = self._fold(write.stream)
+        if write.expected not in {ANY, version}:
+            raise VersionConflictError(write.stream, write.expected, version)
+        for offset, entry in enumerate(write.entries, start=1):
+            if (entry.kind, entry.v) not in law.entries:
+                raise UnlawfulError(f"{entry.kind} does not belong to {write.stream}")
+            place = Place(at=self.clock(), actor=write.actor, seq=-1, version=version + offset)
+            state = law.evolve(state, entry, place)
+
+    def _fold(self, stream: str) -> tuple[int, Any]:
+        with self._lock:
+            version, state = self._folded.get(stream, (0, None))
+        law = law_of(stream)
+        for stored in self.store.read(stream, version):
+            state = law.evolve(state, entry_of(stored, law.entries), place_of(stored))
+            version = stored.version
+        with self._lock:
+            self._folded[stream] = (version, state)
+            self._folded.move_to_end(stream)
+            while len(self._folded) > _CACHED_STREAMS:
+                self._folded.popitem(last=False)
+        return version, state
+
+
+def place_of(stored: Stored) -> Place:
+    """Return where and when `stored` stands."""
+    return Place(at=stored.at, actor=stored.actor, seq=stored.seq, version=stored.version)
+
+
+def open_sqlite(path: Path, *, clock: Clock = utc_now) -> Book:
+    """Return the book kept in the SQLite file at `path`, created when missing."""
+    return Book(SqliteStore(path, projectors=(project,), schema=SCHEMA, clock=clock), clock=clock)
+
+
+def open_memory(*, clock: Clock = utc_now) -> Book:
+    """Return a book kept in memory, for tests."""
+    return Book(MemoryStore(projectors=(project,), schema=SCHEMA, clock=clock), clock=clock)

@@ -1,0 +1,27 @@
+"""Facts about a person that only the ledger knows: what they hold and what they wait for."""
+
+from __future__ import annotations
+
+from ledger.book import Book
+from ledger.nouns import Form, GpuForm
+from ledger.streams.request import Request, Status
+
+HOLDING = frozenset({Status.APPROVED, Status.QUEUED, Status.STARTING, Status.RUNNING, Status.ENDING, Status.UNCONFIRMED})
+"""States in which a request holds, or is about to hold, what it asked for."""
+
+
+def facts_of(book: Book, subject: str, *, except_for: int | None = None) -> dict[str, int | str]:
+    """Return `held_gpus` and `open_requests` of `subject`, leaving out one request."""
+    mine = [request for request in _open(book, subject) if request.number != except_for]
+    held = sum(_gpus(request.form) for request in mine if request.status in HOLDING)
+    waiting = sum(request.status is Status.WAITING for request in mine)
+    return {"held_gpus": held, "open_requests": waiting, "added_s": 0}
+
+
+def _open(book: Book, subject: str) -> list[Request]:
+    found = (book.request(number) for number in book.requests.open())
+    return [request for request in found if request is not None and request.beneficiary == subject]
+
+
+def _gpus(form: Form) -> int:
+    return form.gpus if isinstance(form, GpuForm) else 0

@@ -1,0 +1,49 @@
+"""The port to a backend: three methods, all safe to repeat, keyed by the random grant key.
+
+A new executor passes `tests/contracts/test_executor.py` and declares how firmly it holds a lease to its end.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from ledger.nouns import Enforcement, Grant, Receipt
+
+
+class Observation(StrEnum):
+    """What a backend says about a grant, read back and not remembered."""
+
+    HELD = "held"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+    """It cannot say; nobody may conclude anything."""
+
+
+class Executor(Protocol):
+    """Makes grants true in one backend, and takes them back."""
+
+    name: str
+    enforcement: Enforcement
+    simulated: bool
+
+    def ensure(self, grant: Grant) -> Receipt:
+        """Make the grant true and return what was done; repeating it changes nothing.
+
+        Raises:
+            StaleGrantError: a later generation was seen, the key was revoked, or its end has passed.
+            BackendError: the backend refused or failed.
+        """
+        ...
+
+    def observe(self, grant: Grant) -> Observation:
+        """Return whether the backend holds anything for this grant's key now."""
+        ...
+
+    def revoke(self, grant: Grant) -> None:
+        """Take back whatever the key holds; nothing of this generation can be started afterwards.
+
+        Raises:
+            BackendError: the backend did not do it; try again.
+        """
+        ...
