@@ -1,0 +1,48 @@
+"""Settings of the hands and the desk, from the environment and `.env`, read once a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.errors import SettingsError
+
+
+class HouseSettings(BaseSettings):
+    """Where state, rules, database and broker are. Every process of one installation shares these."""
+
+    model_config = SettingsConfigDict(env_prefix="QM_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path(".quartermaster"), description="State: ledger, keys, leases, messages. Default .quartermaster")
+    policies: Path | None = Field(default=None, description="Folder with policy.csv and catalogue.toml. Default <home>/policies")
+    database_url: str = Field(default="", description="Ledger database. Default SQLite at <home>/ledger.sqlite3")
+    broker_url: str = Field(default="", description="Redis or Valkey for Celery. Default an embedded Valkey in <home>")
+
+    @model_validator(mode="after")
+    def _only_sqlite(self) -> Self:
+        if self.database_url and not self.database_url.startswith("sqlite:///"):
+            raise SettingsError("QM_DATABASE_URL must be sqlite:///path for now; PostgreSQL is not built yet")
+        return self
+
+    @property
+    def policies_folder(self) -> Path:
+        """The folder whose rules are in force."""
+        return (self.policies or self.home / "policies").absolute()
+
+    @property
+    def database(self) -> Path:
+        """The ledger's SQLite file."""
+        return Path(self.database_url.removeprefix("sqlite:///") or self.home / "ledger.sqlite3").absolute()
+
+    @property
+    def key(self) -> Path:
+        """The file of the key that signs checkpoints."""
+        return (self.home / "keys" / "checkpoint.key").absolute()
+
+    @property
+    def leases(self) -> Path:
+        """The folder of GPU leases that `gpu run` obeys."""
+        return (self.home / "leases").absolute()
