@@ -1,0 +1,229 @@
+"""The catalogue: resources, owners, classes and prices, from one TOML file read strictly."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ledger.nouns import DataForm, DeployForm, Form, GpuForm
+from ledger.streams.pool import Device
+from policies.errors import PolicyError
+
+FILE: Final = "catalogue.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuType:
+    """A type of device; `price_minor` is per GPU-hour, `nvml` a mark in the driver's name for it."""
+
+    name: str
+    label: str
+    aliases: tuple[str, ...]
+    price_minor: int
+    gpus_per_node: int
+    nvml: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine of a pool: its devices of one type."""
+
+    name: str
+    gpu_type: str
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolItem:
+    """A pool of devices; `source` says whether its devices are those listed here or those the driver finds."""
+
+    name: str
+    owner: str
+    resource_class: str
+    aliases: tuple[str, ...]
+    source: str
+    nodes: tuple[Node, ...]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The device types it holds, in order."""
+        return tuple(dict.fromkeys(node.gpu_type for node in self.nodes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A data set; `level` is its sensitivity: 0 open, 1 internal, 2 personal, 3 restricted."""
+
+    name: str
+    owner: str
+    level: int
+    columns: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelItem:
+    """A model and its versions."""
+
+    name: str
+    owner: str
+    versions: tuple[str, ...]
+    latest: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Everything that can be asked for."""
+
+    currency: str
+    gpu_types: Mapping[str, GpuType]
+    pools: Mapping[str, PoolItem]
+    datasets: Mapping[str, Dataset]
+    models: Mapping[str, ModelItem]
+    environments: Mapping[str, tuple[str, ...]]
+
+    def price(self, form: Form) -> int:
+        """Return the price of the whole window in minor units, rounded up; 0 for what has no price."""
+        return self.price_for(form, form.duration_s if isinstance(form, GpuForm) else 0)
+
+    def price_for(self, form: Form, held_s: int) -> int:
+        """Return the price of holding the form's devices for `held_s` seconds, minor units, rounded up."""
+        if not isinstance(form, GpuForm):
+            return 0
+        return -(-self.gpu_types[form.gpu_type].price_minor * form.gpus * held_s // 3600)
+
+    def owner(self, resource: str) -> str | None:
+        """Return the team that owns a resource, None when the catalogue does not know it."""
+        scheme, _, name = resource.partition(":")
+        if scheme == "deploy":
+            model, _, environment = name.partition("@")
+            known = self.models.get(model) if environment in self.environments else None
+            return known.owner if known else None
+        item = {"gpu": self.pools, "data": self.datasets}.get(scheme, {}).get(name)  # type: ignore[attr-defined]
+        return item.owner if item else None
+
+    def classes(self, resource: str) -> frozenset[str]:
+        """Return every class the resource belongs to, itself included: what stock Casbin would call its g2 rows."""
+        scheme, _, name = resource.partition(":")
+        if resource == "desk:audit":
+            return frozenset({resource, "class:any"})
+        if self.owner(resource) is None:
+            return frozenset({resource})
+        if scheme == "gpu":
+            return frozenset({resource, self.pools[name].resource_class, "class:gpu", "class:any"})
+        if scheme == "data":
+            return frozenset({resource, "class:data", "class:any"})
+        return frozenset({resource, f"env:{name.partition('@')[2]}", "class:any"})
+
+    def pools_of(self, gpu_type: str) -> tuple[str, ...]:
+        """Return the pools that hold devices of this type."""
+        return tuple(name for name, pool in self.pools.items() if gpu_type in pool.types)
+
+    def devices(self, pool: str) -> tuple[Device, ...]:
+        """Return the devices listed for a pool."""
+        return tuple(
+            Device(id=f"{node.name}:{index}", gpu_type=node.gpu_type, label=f"{node.name}:{index}")
+            for node in self.pools[pool].nodes
+            for index in range(node.gpus)
+        )
+
+    def knows(self, form: Form) -> bool:
+        """Whether everything the form names is listed."""
+        if self.owner(form.resource) is None:
+            return False
+        name = form.resource.partition(":")[2]
+        if isinstance(form, GpuForm):
+            return form.gpu_type in self.pools[name].types
+        if isinstance(form, DataForm):
+            return set(form.columns) <= set(self.datasets[name].columns)
+        return form.version in self.models[form.model].versions if isinstance(form, DeployForm) else False
+
+
+def load_catalogue(folder: Path) -> Catalogue:
+    """Return the catalogue of a policies folder; raises PolicyError naming the table and key that is wrong."""
+    try:
+        tree = tomllib.loads((folder / FILE).read_text())
+    except FileNotFoundError as error:
+        raise PolicyError(FILE, str(folder), "there is none; copy the one that ships with Quartermaster") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PolicyError(FILE, "the file", f"is not TOML: {error}") from error
+    return _catalogue(tree)
+
+
+def _catalogue(tree: dict[str, Any]) -> Catalogue:
+    known = {"currency", "gpu_types", "pools", "datasets", "models", "environments"}
+    if unknown := set(tree) - known:
+        raise PolicyError(FILE, "top level", f"unknown: {', '.join(sorted(unknown))}")
+    types = {name: GpuType(name=name, **_take(f"gpu_types.{name}", body, _GPU)) for name, body in _table(tree, "gpu_types")}
+    pools = {name: _pool(name, body, types) for name, body in _table(tree, "pools")}
+    return Catalogue(
+        currency=tree.get("currency", "EUR"),
+        gpu_types=types,
+        pools=pools,
+        datasets={n: Dataset(name=n, **_take(f"datasets.{n}", b, _DATA)) for n, b in _table(tree, "datasets")},
+        models={n: ModelItem(name=n, **_take(f"models.{n}", b, _MODEL)) for n, b in _table(tree, "models")},
+        environments={n: _take(f"environments.{n}", b, _ENV)["aliases"] for n, b in _table(tree, "environments")},
+    )
+
+
+_GPU: Final = {"label": str, "aliases": tuple, "price_minor": int, "gpus_per_node": int, "nvml": str}
+_POOL: Final = {"owner": str, "class": str, "aliases": tuple, "source": str, "nodes": dict}
+_DATA: Final = {"owner": str, "level": int, "columns": tuple, "aliases": tuple}
+_MODEL: Final = {"owner": str, "versions": tuple, "latest": str, "aliases": tuple}
+_ENV: Final = {"aliases": tuple}
+_EMPTY: Final = {"aliases": [], "nvml": "", "nodes": {}}
+
+
+def _table(tree: dict[str, Any], name: str) -> list[tuple[str, Any]]:
+    table = tree.get(name, {})
+    if not isinstance(table, dict):
+        raise PolicyError(FILE, name, "must be a table")
+    return list(table.items())
+
+
+def _take(place: str, body: Any, fields: Mapping[str, type]) -> dict[str, Any]:
+    """Return the fields of one item, each of its type; unknown and missing ones are faults."""
+    if not isinstance(body, dict):
+        raise PolicyError(FILE, place, "must be a table")
+    if unknown := set(body) - set(fields):
+        raise PolicyError(FILE, place, f"unknown key {sorted(unknown)[0]}; allowed: {', '.join(fields)}")
+    return {name: _value(place, name, kind, body.get(name, _EMPTY.get(name))) for name, kind in fields.items()}
+
+
+def _value(place: str, name: str, kind: type, value: Any) -> Any:
+    if value is None:
+        raise PolicyError(FILE, place, f"{name} is missing")
+    if kind is tuple:
+        if not isinstance(value, list) or not all(type(item) is str for item in value):
+            raise PolicyError(FILE, place, f"{name} must be a list of texts")
+        return tuple(value)
+    if type(value) is not kind or (kind is int and value < 0):
+        raise PolicyError(FILE, place, f"{name} must be {'a number from 0' if kind is int else kind.__name__}")
+    if name == "owner" and not value.startswith("team:"):
+        raise PolicyError(FILE, place, "owner must be a team, such as team:platform")
+    return value
+
+
+def _pool(name: str, body: Any, types: Mapping[str, GpuType]) -> PoolItem:
+    place = f"pools.{name}"
+    fields = _take(place, body, _POOL)
+    nodes = []
+    for node, item in fields["nodes"].items():
+        taken = _take(f"{place}.nodes.{node}", item, {"type": str, "gpus": int})
+        if taken["type"] not in types:
+            raise PolicyError(FILE, f"{place}.nodes.{node}", f"no gpu type {taken['type']}")
+        nodes.append(Node(name=node, gpu_type=taken["type"], gpus=taken["gpus"]))
+    if fields["source"] not in {"catalogue", "nvml"}:
+        raise PolicyError(FILE, place, 'source must be "catalogue" or "nvml"')
+    return PoolItem(
+        name=name,
+        owner=fields["owner"],
+        resource_class=fields["class"],
+        aliases=fields["aliases"],
+        source=fields["source"],
+        nodes=tuple(nodes),
+    )

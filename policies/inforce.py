@@ -1,0 +1,38 @@
+"""The policy in force is the one the ledger names: files that nobody adopted decide nothing."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ledger.book import Book, Write
+from ledger.nouns import Personal
+from ledger.streams.house import PolicyFile, PolicyPublished
+from policies.decide import Policy
+from policies.errors import PolicyError
+from policies.watch import PolicySource
+
+
+class PolicyInForce:
+    """Returns the policy of the folder, if it is the one the ledger published last."""
+
+    def __init__(self, source: PolicySource, book: Book) -> None:
+        self._source = source
+        self._book = book
+
+    def current(self) -> Policy:
+        """Return the policy; raises PolicyError when the files are not the adopted ones."""
+        policy = self._source.current()
+        if policy.digest != self._book.policy().digest:
+            fault = "they are not what was adopted; an admin runs `quartermaster policy adopt`"
+            raise PolicyError("policy files", policy.digest[:12], fault)
+        return policy
+
+
+def adopt(book: Book, policy: Policy, *, actor: str, why: str) -> None:
+    """Enter `policy` as the one in force, with the full bytes of its files beside the leaf."""
+    files = tuple(
+        PolicyFile(name=name, sha256=hashlib.sha256(text.encode()).hexdigest(), text=Personal(text))
+        for name, text in sorted(policy.files.items())
+    )
+    entry = PolicyPublished(digest=policy.digest, files=files, why=why)
+    book.append(Write(stream="policy", expected=book.policy().version, entries=(entry,), actor=actor))
