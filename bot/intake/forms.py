@@ -1,0 +1,170 @@
+"""From a reading to an exact form: pools, totals and windows filled in from the catalogue, or the doubts that remain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.intake.grammar import read
+from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
+from bot.intake.vocabulary import Vocabulary
+from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
+from policies.catalogue import Catalogue
+
+ASKING = frozenset({Intent.GPU_REQUEST, Intent.DATA_REQUEST, Intent.DEPLOY_REQUEST})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """An exact form, and why it is wanted in the person's own words (may be empty)."""
+
+    form: Form
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """A request with something missing or doubtful; the form that asks for it is filled with `reading.slots`."""
+
+    reading: Reading
+    doubts: tuple[Doubt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """Not a request for something: a verb about a request, a question, or nothing."""
+
+    reading: Reading
+
+
+def understand(text: str, *, now: datetime, catalogue: Catalogue, person: str = "") -> Understood | Unclear | Other:
+    """Return what `text` asks for; nothing is guessed, and who asks is never taken from it."""
+    reading = read(text, now=now, vocabulary=vocabulary_of(catalogue), sender=person)
+    return form_from(reading, catalogue, now)
+
+
+def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understood | Unclear | Other:
+    """Return the exact form of a reading, or what is still doubtful about it."""
+    if reading.intent not in ASKING:
+        return Other(reading=reading)
+    build = {Intent.GPU_REQUEST: _gpu, Intent.DATA_REQUEST: _data, Intent.DEPLOY_REQUEST: _deploy}[reading.intent]
+    doubts = list(reading.doubts)
+    form = build(dict(reading.slots), catalogue, now, doubts)
+    if form is None or doubts:
+        return Unclear(reading=reading, doubts=tuple(doubts))
+    return Understood(form=form, purpose=str(reading.slots.get("purpose") or ""))
+
+
+def _gpu(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:
+    _need(slots, doubts, "gpu_type", "gpu_count")
+    start, end, held = _window(slots, now, doubts)
+    if doubts:
+        return None
+    pools = [slots["pool"]] if slots.get("pool") else list(catalogue.pools_of(slots["gpu_type"]))
+    if len(pools) != 1:
+        doubts.append(_doubt("pool", DoubtReason.AMBIGUOUS if pools else DoubtReason.MISSING, candidates=tuple(pools)))
+        return None
+    if slots["gpu_type"] not in catalogue.pools[pools[0]].types:
+        doubts.append(_doubt("pool", DoubtReason.COMPETING, said=pools[0], candidates=catalogue.pools_of(slots["gpu_type"])))
+        return None
+    return GpuForm(
+        resource=f"gpu:{pools[0]}",
+        gpu_type=slots["gpu_type"],
+        gpus=int(slots["gpu_count"]),
+        duration_s=held,
+        start=start,
+        not_after=end,
+    )
+
+
+def _data(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:
+    del catalogue
+    _need(slots, doubts, "dataset", "access")
+    start, end, held = _window(slots, now, doubts)
+    if doubts:
+        return None
+    return DataForm(
+        resource=f"data:{slots['dataset']}",
+        access=Access(slots["access"]),
+        duration_s=held,
+        columns=tuple(slots.get("columns") or ()),
+        start=start,
+        not_after=end,
+    )
+
+
+def _deploy(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:
+    del now
+    _need(slots, doubts, "model", "version", "environment")
+    if doubts:
+        return None
+    model = catalogue.models[slots["model"]]
+    if slots["version"] not in model.versions:
+        candidates = tuple(reversed(model.versions))
+        doubts.append(_doubt("version", DoubtReason.UNKNOWN_NAME, said=slots["version"], candidates=candidates))
+        return None
+    return DeployForm(
+        resource=f"deploy:{model.name}@{slots['environment']}",
+        model=model.name,
+        version=slots["version"],
+        environment=slots["environment"],
+        replicas=slots.get("replicas"),
+        strategy=slots.get("strategy"),
+        canary_percent=slots.get("canary_percent"),
+        rollback=bool(slots.get("rollback")),
+    )
+
+
+def _need(slots: dict[str, Any], doubts: list[Doubt], *names: str) -> None:
+    known = {doubt.slot for doubt in doubts}
+    doubts += [_doubt(n, DoubtReason.MISSING) for n in names if slots.get(n) is None and n not in known]
+
+
+def _window(
+    slots: dict[str, Any], now: datetime, doubts: list[Doubt]
+) -> tuple[datetime | None, datetime | None, int]:
+    """Return (start, named end, seconds), UTC; a start that is now is none: it begins when it is approved."""
+    start, end, held = _utc(slots.get("start")), _utc(slots.get("end")), slots.get("duration_s")
+    if start is not None and start < now - timedelta(minutes=1) and "start" not in {d.slot for d in doubts}:
+        doubts.append(_doubt("start", DoubtReason.PAST))
+    if start is not None and start <= now + timedelta(minutes=1):
+        start = None
+    if held is None and end is not None:
+        held = int((end - (start or now)).total_seconds())
+    if held is None and "duration_s" not in {d.slot for d in doubts}:
+        doubts.append(_doubt("duration_s", DoubtReason.MISSING))
+    elif held is not None and held <= 0:
+        doubts.append(_doubt("duration_s", DoubtReason.PAST))
+    return start, end, int(held or 0)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _doubt(slot: str, reason: DoubtReason, *, said: str = "", candidates: tuple[str, ...] = ()) -> Doubt:
+    return Doubt(slot=slot, reason=reason, said=said, candidates=candidates)
+
+
+def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
+    """Return the names a reader may recognise, from the catalogue."""
+    return Vocabulary.from_json(
+        {
+            "gpu_types": [
+                {"name": t.name, "aliases": list(t.aliases), "gpus_per_node": t.gpus_per_node}
+                for t in catalogue.gpu_types.values()
+            ],
+            "pools": [{"name": p.name, "aliases": list(p.aliases)} for p in catalogue.pools.values()],
+            "datasets": [
+                {"name": d.name, "aliases": list(d.aliases), "columns": list(d.columns)}
+                for d in catalogue.datasets.values()
+            ],
+            "models": [
+                {"name": m.name, "aliases": list(m.aliases), "versions": list(m.versions), "latest": m.latest}
+                for m in catalogue.models.values()
+            ],
+            "environments": [{"name": n, "aliases": list(a)} for n, a in catalogue.environments.items()],
+            "strategies": [{"name": n, "aliases": []} for n in ("rolling", "canary", "blue-green")],
+        }
+    )
