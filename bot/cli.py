@@ -82,7 +82,9 @@ def clock() -> None:
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Example:  quartermaster gpu run REQ-1001 -- python train.py",
 )
-def gpu_run(context: typer.Context, request: Annotated[str, typer.Argument(help="The request that holds the GPUs.")]) -> None:
+def gpu_run(
+    context: typer.Context, request: Annotated[str, typer.Argument(help="The request that holds the GPUs.")]
+) -> None:
     """Run a command on the GPUs that a request holds; it is stopped when the lease ends."""
     from workers.run import run_under_lease
     from workers.settings import HouseSettings

@@ -17,6 +17,7 @@ from ledger.errors import BusyError, ReadOnlyError, UnlawfulError, VersionConfli
 from ledger.nouns import Decision, DeployForm, Form, GpuForm, Personal, Seat, new_subject, window_end
 from ledger.streams.codec import Entry, digest
 from ledger.streams.house import Enrolled
+from ledger.streams.law import Place
 from ledger.streams.pool import Booked, Freed
 from ledger.streams.request import (
     Accepted,
@@ -36,7 +37,6 @@ from ledger.streams.request import (
     evolve,
     is_lower,
 )
-from ledger.streams.law import Place
 from policies.decide import Nearest, Policy
 from policies.facts import facts_of
 
@@ -109,9 +109,7 @@ class Desk:
     def missing(self, request: Request) -> tuple[tuple[Seat, tuple[str, ...]], ...]:
         """Return the open seats of a request, each with who may still fill it."""
         voted = frozenset(vote.person for vote in request.votes)
-        return tuple(
-            (seat, self.voters(request.form, seat, request.barred | voted)) for seat in request.open_seats
-        )
+        return tuple((seat, self.voters(request.form, seat, request.barred | voted)) for seat in request.open_seats)
 
     # -- asking -------------------------------------------------------------------------------------------------
 
@@ -125,7 +123,9 @@ class Desk:
             form=form, decision=decision, cost_minor=policy.catalogue.price(form), voters=voters, nearest=nearest
         )
 
-    def submit(self, slack: str, form: Form, *, purpose: str, said: str, replacing: int | None = None) -> Request | Refused:
+    def submit(
+        self, slack: str, form: Form, *, purpose: str, said: str, replacing: int | None = None
+    ) -> Request | Refused:
         """Enter the request and its decision; approved by rule, it is handed on at once.
 
         `replacing` is a waiting request of the same person that this one takes the place of, in the same transaction.
@@ -167,7 +167,9 @@ class Desk:
 
     # -- deciding -----------------------------------------------------------------------------------------------
 
-    def review(self, slack: str, number: int, form_digest: str, verdict: Verdict, reason: str = "") -> Request | Refused:
+    def review(
+        self, slack: str, number: int, form_digest: str, verdict: Verdict, reason: str = ""
+    ) -> Request | Refused:
         """Enter one person's approve or deny of exactly the form they saw; the last seat approves the request."""
         reviewer = self.subject(slack)
         return self._retry(lambda: self._review(reviewer, slack, number, form_digest, verdict, reason))
@@ -294,9 +296,7 @@ class Desk:
 
     # -- the same steps everywhere --------------------------------------------------------------------------------
 
-    def _seat(
-        self, reviewer: str, slack: str, number: int, form_digest: str
-    ) -> tuple[Request, Seat, str] | Refused:
+    def _seat(self, reviewer: str, slack: str, number: int, form_digest: str) -> tuple[Request, Seat, str] | Refused:
         """Return the open seat that this person may fill, with the rule that says so."""
         request = self.book.request(number)
         if request is None:

@@ -76,7 +76,9 @@ def _stage(home: Path, console: Console) -> Iterator[Stage]:
         crew.start("worker")
         crew.start("clock")
         desk = Desk(house.book, house.policy.current, nudger(valkey.url), house.book.clock)
-        console.print(f"Ledger, Valkey, a Celery worker and the clock run in [bold]{escape(str(home))}[/]. No Slack yet.")
+        console.print(
+            f"Ledger, Valkey, a Celery worker and the clock run in [bold]{escape(str(home))}[/]. No Slack yet."
+        )
         yield Stage(house=house, desk=desk, console=console, home=home)
     finally:
         crew.stop()
@@ -87,7 +89,11 @@ def _approved_by_a_lead(stage: Stage) -> int:
     request = _asks(stage, MIRA, "4 h100 for 3 hours so I can retrain churn")
     _true(stage, request.status is Status.WAITING, f"{request.name} waits: {_seats(stage, request)}")
     own = stage.desk.review(MIRA, request.number, request.form_digest, Verdict.APPROVE)
-    _true(stage, isinstance(own, Refused) and own.reason is Reason.OWN_REQUEST, "Mira tries to approve it: refused, it is hers")
+    _true(
+        stage,
+        isinstance(own, Refused) and own.reason is Reason.OWN_REQUEST,
+        "Mira tries to approve it: refused, it is hers",
+    )
     wrong = stage.desk.review(TOMAS, request.number, request.form_digest, Verdict.APPROVE)
     _true(stage, isinstance(wrong, Refused), "Tomas, lead of another team, tries: refused, not his seat")
     approved = stage.desk.review(INES, request.number, request.form_digest, Verdict.APPROVE)
@@ -159,7 +165,9 @@ def _asks(stage: Stage, slack: str, text: str) -> Request:
     if not isinstance(understood, Understood):
         raise PlayError(f"not understood: {text}")
     preview = stage.desk.preview(slack, understood.form)
-    stage.console.print(f"   [dim]read back:[/] {escape(_plain(policy, understood))} [dim]{escape(preview.decision.why)}[/]")
+    stage.console.print(
+        f"   [dim]read back:[/] {escape(_plain(policy, understood))} [dim]{escape(preview.decision.why)}[/]"
+    )
     request = stage.desk.submit(slack, understood.form, purpose=understood.purpose, said=text)
     if isinstance(request, Refused):
         raise PlayError(f"refused: {request.reason}")
@@ -220,7 +228,7 @@ def _says(stage: Stage, slack: str, words: str) -> None:
     stage.console.print(f" [cyan]{NAMES[slack]}[/]: {escape(words)}")
 
 
-def _true(stage: Stage, holds: bool, words: str) -> None:  # noqa: FBT001 the claim comes first
+def _true(stage: Stage, holds: bool, words: str) -> None:
     mark = "[green]✓[/]" if holds else "[red]✗[/]"
     stage.console.print(f" {mark} {escape(words)}")
     if not holds:

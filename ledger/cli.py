@@ -62,7 +62,9 @@ def _tell(verdict: Verdict, inner_key: str) -> None:
     if verdict.anchored:
         console.print("[bold green]Verified[/] against the key you gave.")
         return
-    console.print(f"[yellow]Consistent{f' with key {inner_key}' if inner_key else ''}, not anchored.[/]", highlight=False)
+    console.print(
+        f"[yellow]Consistent{f' with key {inner_key}' if inner_key else ''}, not anchored.[/]", highlight=False
+    )
     console.print("Give --key (and --checkpoint for a database) from outside to verify.")
     raise typer.Exit(NOT_ANCHORED)
 

@@ -32,8 +32,7 @@ CONFIRM_AGAIN: Final = timedelta(seconds=30)
 """How soon a return that could not be confirmed is tried again."""
 
 _CLOSING: Final = frozenset(
-    f"request.{status}"
-    for status in ("settled", "withdrawn", "lapsed", "missed", "failed", "replaced", "done")
+    f"request.{status}" for status in ("settled", "withdrawn", "lapsed", "missed", "failed", "replaced", "done")
 )
 
 
@@ -178,5 +177,3 @@ def differs(store: Store) -> bool:
 
 def _numbers(rows: list[tuple[Any, ...]]) -> list[int]:
     return [int(row[0]) for row in rows]
-
-

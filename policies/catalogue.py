@@ -103,7 +103,8 @@ class Catalogue:
             model, _, environment = name.partition("@")
             known = self.models.get(model) if environment in self.environments else None
             return known.owner if known else None
-        item = {"gpu": self.pools, "data": self.datasets}.get(scheme, {}).get(name)  # type: ignore[attr-defined]
+        items: Mapping[str, PoolItem | Dataset] = self.pools if scheme == "gpu" else self.datasets
+        item = items.get(name) if scheme in {"gpu", "data"} else None
         return item.owner if item else None
 
     def classes(self, resource: str) -> frozenset[str]:
@@ -158,7 +159,9 @@ def _catalogue(tree: dict[str, Any]) -> Catalogue:
     known = {"currency", "gpu_types", "pools", "datasets", "models", "environments"}
     if unknown := set(tree) - known:
         raise PolicyError(FILE, "top level", f"unknown: {', '.join(sorted(unknown))}")
-    types = {name: GpuType(name=name, **_take(f"gpu_types.{name}", body, _GPU)) for name, body in _table(tree, "gpu_types")}
+    types = {
+        name: GpuType(name=name, **_take(f"gpu_types.{name}", body, _GPU)) for name, body in _table(tree, "gpu_types")
+    }
     pools = {name: _pool(name, body, types) for name, body in _table(tree, "pools")}
     return Catalogue(
         currency=tree.get("currency", "EUR"),
@@ -175,7 +178,7 @@ _POOL: Final = {"owner": str, "class": str, "aliases": tuple, "source": str, "no
 _DATA: Final = {"owner": str, "level": int, "columns": tuple, "aliases": tuple}
 _MODEL: Final = {"owner": str, "versions": tuple, "latest": str, "aliases": tuple}
 _ENV: Final = {"aliases": tuple}
-_EMPTY: Final = {"aliases": [], "nvml": "", "nodes": {}}
+_EMPTY: Final[Mapping[str, Any]] = {"aliases": [], "nvml": "", "nodes": {}}
 
 
 def _table(tree: dict[str, Any], name: str) -> list[tuple[str, Any]]:
@@ -185,16 +188,16 @@ def _table(tree: dict[str, Any], name: str) -> list[tuple[str, Any]]:
     return list(table.items())
 
 
-def _take(place: str, body: Any, fields: Mapping[str, type]) -> dict[str, Any]:
+def _take(place: str, body: Any, fields: Mapping[str, type[Any]]) -> dict[str, Any]:
     """Return the fields of one item, each of its type; unknown and missing ones are faults."""
     if not isinstance(body, dict):
         raise PolicyError(FILE, place, "must be a table")
     if unknown := set(body) - set(fields):
-        raise PolicyError(FILE, place, f"unknown key {sorted(unknown)[0]}; allowed: {', '.join(fields)}")
+        raise PolicyError(FILE, place, f"unknown key {min(unknown)}; allowed: {', '.join(fields)}")
     return {name: _value(place, name, kind, body.get(name, _EMPTY.get(name))) for name, kind in fields.items()}
 
 
-def _value(place: str, name: str, kind: type, value: Any) -> Any:
+def _value(place: str, name: str, kind: type[Any], value: Any) -> Any:
     if value is None:
         raise PolicyError(FILE, place, f"{name} is missing")
     if kind is tuple:

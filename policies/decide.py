@@ -244,7 +244,10 @@ def _lowered(form: Form, parts: tuple[Part, ...], catalogue: Catalogue) -> Itera
         yield replace(form, duration_s=days, not_after=None), f"Ask for {days // 86400} days instead"
     if not isinstance(form, GpuForm):
         return
-    gpus, held = min(form.gpus, most.get("gpus", form.gpus)), min(form.duration_s, most.get("duration_s", form.duration_s))
+    gpus, held = (
+        min(form.gpus, most.get("gpus", form.gpus)),
+        min(form.duration_s, most.get("duration_s", form.duration_s)),
+    )
     budget = most.get("cost_minor")
     for fewer in range(gpus, 0, -1):
         lower = replace(form, gpus=fewer, duration_s=held)

@@ -55,10 +55,7 @@ class Snapshot:
         return [
             rule
             for rule in self.rows.rules
-            if rule.stage == stage
-            and rule.dom in {"*", team}
-            and rule.act in {"*", action}
-            and rule.res in classes
+            if rule.stage == stage and rule.dom in {"*", team} and rule.act in {"*", action} and rule.res in classes
         ]
 
     def first(

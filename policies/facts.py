@@ -6,7 +6,9 @@ from ledger.book import Book
 from ledger.nouns import Form, GpuForm
 from ledger.streams.request import Request, Status
 
-HOLDING = frozenset({Status.APPROVED, Status.QUEUED, Status.STARTING, Status.RUNNING, Status.ENDING, Status.UNCONFIRMED})
+HOLDING = frozenset(
+    {Status.APPROVED, Status.QUEUED, Status.STARTING, Status.RUNNING, Status.ENDING, Status.UNCONFIRMED}
+)
 """States in which a request holds, or is about to hold, what it asked for."""
 
 

@@ -75,7 +75,9 @@ def _part(text: str) -> Part:
     word, compare, digits = match.groups()
     fact, unit = UNITS.get(word, (word, 1))
     if fact not in FACTS:
-        raise PolicyError("policy.csv", f"limit {text!r}", f"no fact {word}; known: {', '.join(sorted(FACTS | set(UNITS)))}")
+        raise PolicyError(
+            "policy.csv", f"limit {text!r}", f"no fact {word}; known: {', '.join(sorted(FACTS | set(UNITS)))}"
+        )
     return Part(word=word, fact=fact, compare=compare, value=int(digits) * unit, shown=int(digits))
 
 

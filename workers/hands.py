@@ -33,9 +33,9 @@ from ledger.streams.request import (
     Status,
 )
 from ledger.streams.seats import filled
+from policies.facts import facts_of
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Executor, Observation
-from policies.facts import facts_of
 from workers.room import WORKER, Room, grant_of, usage_of
 
 logger = structlog.get_logger(__name__)
@@ -103,11 +103,17 @@ def _decided_anew(room: Room, request: Request) -> Decided | None:
     if asker is None:
         _enter(room, request, Failed(why="The asker is no longer known."), free=True)
         return None
-    decision = policy.decide(f"user:{asker}", request.form, facts_of(room.book, request.asker, except_for=request.number))
+    decision = policy.decide(
+        f"user:{asker}", request.form, facts_of(room.book, request.asker, except_for=request.number)
+    )
     for vote in request.votes:
         slack = people.slack(vote.person)
         seat = next((s for s in request.seats if s.name == vote.seat), None)
-        if seat is None or slack is None or policy.may_vote(f"user:{slack}", vote.seat, seat.team, request.form) is None:
+        if (
+            seat is None
+            or slack is None
+            or policy.may_vote(f"user:{slack}", vote.seat, seat.team, request.form) is None
+        ):
             why = "An approver no longer holds the role that this seat needs."
             _enter(room, request, Reopened(reviewer=vote.person, seat=vote.seat, why=why), free=True)
             return None
@@ -255,5 +261,3 @@ def _enter(room: Room, request: Request, entry: Entry, *, free: bool = False) ->
             freed = Freed(request=request.number)
             writes.append(Write(stream=f"pool:{name}", expected=pool.version, entries=(freed,), actor=WORKER))
     room.book.append(*writes)
-
-

@@ -23,7 +23,9 @@ def devices_of(catalogue: Catalogue, pool: str, nvml: Any = None) -> tuple[str, 
 def real_devices(catalogue: Catalogue, nvml: Any = None) -> tuple[Device, ...]:
     """Return the GPUs of this machine whose model the catalogue knows; none without a driver."""
     if nvml is None:
-        import pynvml as nvml
+        import pynvml
+
+        nvml = pynvml
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:

@@ -87,5 +87,3 @@ def take_inventory(book: Book, pool: str, source: str, devices: tuple[Device, ..
     if (state.source, state.devices) != (source, devices):
         entry = Inventoried(source=source, devices=devices)
         book.append(Write(stream=f"pool:{pool}", expected=state.version, entries=(entry,), actor=WORKER))
-
-

@@ -16,8 +16,12 @@ class HouseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="QM_", env_file=".env", extra="ignore", frozen=True)
 
-    home: Path = Field(default=Path(".quartermaster"), description="State: ledger, keys, leases, messages. Default .quartermaster")
-    policies: Path | None = Field(default=None, description="Folder with policy.csv and catalogue.toml. Default <home>/policies")
+    home: Path = Field(
+        default=Path(".quartermaster"), description="State: ledger, keys, leases, messages. Default .quartermaster"
+    )
+    policies: Path | None = Field(
+        default=None, description="Folder with policy.csv and catalogue.toml. Default <home>/policies"
+    )
     database_url: str = Field(default="", description="Ledger database. Default SQLite at <home>/ledger.sqlite3")
     broker_url: str = Field(default="", description="Redis or Valkey for Celery. Default an embedded Valkey in <home>")
 

@@ -66,7 +66,9 @@ def _gpu(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: lis
         doubts.append(_doubt("pool", DoubtReason.AMBIGUOUS if pools else DoubtReason.MISSING, candidates=tuple(pools)))
         return None
     if slots["gpu_type"] not in catalogue.pools[pools[0]].types:
-        doubts.append(_doubt("pool", DoubtReason.COMPETING, said=pools[0], candidates=catalogue.pools_of(slots["gpu_type"])))
+        doubts.append(
+            _doubt("pool", DoubtReason.COMPETING, said=pools[0], candidates=catalogue.pools_of(slots["gpu_type"]))
+        )
         return None
     return GpuForm(
         resource=f"gpu:{pools[0]}",
@@ -121,9 +123,7 @@ def _need(slots: dict[str, Any], doubts: list[Doubt], *names: str) -> None:
     doubts += [_doubt(n, DoubtReason.MISSING) for n in names if slots.get(n) is None and n not in known]
 
 
-def _window(
-    slots: dict[str, Any], now: datetime, doubts: list[Doubt]
-) -> tuple[datetime | None, datetime | None, int]:
+def _window(slots: dict[str, Any], now: datetime, doubts: list[Doubt]) -> tuple[datetime | None, datetime | None, int]:
     """Return (start, named end, seconds), UTC; a start that is now is none: it begins when it is approved."""
     start, end, held = _utc(slots.get("start")), _utc(slots.get("end")), slots.get("duration_s")
     if start is not None and start < now - timedelta(minutes=1) and "start" not in {d.slot for d in doubts}:

@@ -18,6 +18,7 @@ from ledger.log.store import Draft
 
 WIDEST: Final = 2**53
 _TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+_FIRST_YEAR: Final = 1000
 _ENVELOPE: Final = frozenset({"v", "id", "kind", "at", "actor", "stream", "version", "body"})
 
 
@@ -68,7 +69,7 @@ def format_time(moment: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC, `Z`, with six digits of a second."""
     if moment.utcoffset() is None:
         raise NotCanonicalError("a time without zone")
-    return moment.astimezone(UTC).strftime(_TIME) if moment.year > 999 else _refuse_year(moment)
+    return moment.astimezone(UTC).strftime(_TIME) if moment.year >= _FIRST_YEAR else _refuse_year(moment)
 
 
 def _refuse_year(moment: datetime) -> str:

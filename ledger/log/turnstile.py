@@ -24,7 +24,10 @@ class Turnstile:
     """One per ledger object and process; `pass_through` admits one holder at a time over all processes."""
 
     def __init__(self, database: Path, timeout_s: float = 10.0) -> None:
-        self._paths = (database.with_name(f"{database.name}.queue-lock"), database.with_name(f"{database.name}.main-lock"))
+        self._paths = (
+            database.with_name(f"{database.name}.queue-lock"),
+            database.with_name(f"{database.name}.main-lock"),
+        )
         self._timeout_s = timeout_s
         self._files: tuple[int, int] | None = None
 

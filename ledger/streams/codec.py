@@ -124,7 +124,7 @@ def _object_in(cls: type[Any], body: Any, path: str, sealed: typing.Mapping[str,
     names = [f.name for f in dataclasses.fields(cls)]
     if not isinstance(body, dict) or set(body) != set(names):
         raise ValueError(f"{path or cls.__name__}: fields differ")
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # classes are hashable
     return cls(**{name: _in(hints[name], body[name], _join(path, name), sealed) for name in names})
 
 

@@ -102,12 +102,11 @@ class Pool:
     def _claims(self, gpu_type: str) -> list[Booked]:
         """Every booking, and every lease that outlasts its booking, as intervals."""
         leased = {lease.request: lease for lease in self.leases}
-        claims = [
+        return [
             replace(b, end=max(b.end, leased[b.request].end)) if b.request in leased else b
             for b in self.bookings
             if b.gpu_type == gpu_type
         ]
-        return claims
 
 
 def evolve(state: Pool | None, entry: Entry, place: Place) -> Pool:

@@ -121,7 +121,9 @@ def register_run(folder: Path, key: str, pid: int) -> Path:
 def live_runs(folder: Path, key: str) -> list[int]:
     """Return the process groups that still run under the lease; a reused process id does not count."""
     runs = ((int(path.suffix[1:]), path) for path in folder.glob(f"{key}.run.*"))
-    return [pid for pid, path in runs if _started_at(pid) not in {"", "zombie"} and path.read_text() == _started_at(pid)]
+    return [
+        pid for pid, path in runs if _started_at(pid) not in {"", "zombie"} and path.read_text() == _started_at(pid)
+    ]
 
 
 def _started_at(pid: int) -> str:

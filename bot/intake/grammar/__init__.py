@@ -40,7 +40,9 @@ def read(text: str, *, now: datetime, vocabulary: Vocabulary, sender: str = "") 
     if intent in _BUILD:
         slots, doubts = _BUILD[intent](masked, times, rest)
         slots |= {"purpose": _purpose(bare), **_time_slots(times, doubts)}
-        return Reading(intent=intent, slots={k: v for k, v in slots.items() if v is not None}, doubts=tuple(doubts), text=bare)
+        return Reading(
+            intent=intent, slots={k: v for k, v in slots.items() if v is not None}, doubts=tuple(doubts), text=bare
+        )
     number = masked.ids[0] if len(masked.ids) == 1 else _bare_id(masked.text)
     return Reading(intent=intent, slots={} if number is None else {"request_id": number}, text=bare)
 
@@ -68,7 +70,9 @@ def _about_a_request(intent: Intent, masked: Masked) -> bool:
 
 
 def _bare_id(text: str) -> int | None:
-    match = re.search(r"\b(?:approve|deny|cancel|release|withdraw|status|why|extend|decline)\s+#?([1-9]\d{2,8})\b", text)
+    match = re.search(
+        r"\b(?:approve|deny|cancel|release|withdraw|status|why|extend|decline)\s+#?([1-9]\d{2,8})\b", text
+    )
     return int(match.group(1)) if match else None
 
 

@@ -7,13 +7,19 @@ from typing import Final
 
 WORDS: Final = {
     word: value
-    for value, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+    for value, word in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    )
 } | {"couple": 2, "dozen": 12, "sixteen": 16, "twenty": 20}
 NUMBER: Final = rf"\d{{1,9}}(?:\.\d{{1,2}})?|{'|'.join(WORDS)}"
 _TIMES: Final = re.compile(r"(?<![\w.-])(\d{1,6}) ?[x×] ?(\d{1,6})(?![\w.])")
-_CORRECTED: Final = re.compile(rf"(?<![\w.])({NUMBER}) ?(?:[,.?!]* ?(?:no|sorry|wait|actually|make (?:it|that)|rather)[ ,:]*)+({NUMBER})(?![\w.])")
+_CORRECTED: Final = re.compile(
+    rf"(?<![\w.])({NUMBER}) ?(?:[,.?!]* ?(?:no|sorry|wait|actually|make (?:it|that)|rather)[ ,:]*)+({NUMBER})(?![\w.])"
+)
 _PLAIN: Final = re.compile(rf"(?<![\w.,-])({NUMBER})(?![\w.]|,\d)")
-_VAGUE: Final = re.compile(r"\b(some|a few|several|many|a bunch of)\b|(?<!\w)-\d+|\d+ ?(?:-|to) ?\d+|\d+e\d+|\d+[.,]\d+")
+_VAGUE: Final = re.compile(
+    r"\b(some|a few|several|many|a bunch of)\b|(?<!\w)-\d+|\d+ ?(?:-|to) ?\d+|\d+e\d+|\d+[.,]\d+"
+)
 
 
 def number(text: str) -> float | None:

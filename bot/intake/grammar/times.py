@@ -48,7 +48,7 @@ def find_times(text: str, now: datetime) -> tuple[Times, str]:
 
 def _duration(times: Times, match: re.Match[str]) -> str:
     count, unit = match.group(1), match.group(2).rstrip("s") or "s"
-    seconds = next(size for name, size in UNITS.items() if unit == name or unit.startswith(name) and len(name) > 1)
+    seconds = next(size for name, size in UNITS.items() if unit == name or (unit.startswith(name) and len(name) > 1))
     amount = 0.5 if count.startswith("half") else 1 if count in {"a", "an"} else number(count)
     if amount is None or amount * seconds % 1:
         return match.group()
