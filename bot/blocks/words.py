@@ -1,0 +1,104 @@
+"""Forms of the facts: time, duration, money, resources and people's own text, as cards write them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from ledger.nouns import DataForm, DeployForm, Form, GpuForm, window_end
+from policies.decide import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """What words need beside the request: names, zone, prices and the rules.
+
+    Args:
+        name_of: subject -> the name Slack shows.
+        mention_of: subject -> `<@U...>`, or the name when nobody is behind it any more.
+        title_of: subject -> `engineer, vision`.
+    """
+
+    name_of: Callable[[str], str]
+    mention_of: Callable[[str], str]
+    title_of: Callable[[str], str]
+    zone: ZoneInfo
+    policy: Policy
+    now: datetime
+
+    def at(self, moment: datetime) -> str:
+        """Return `Tue 24 Nov, 09:00 CET`; the year only when it is not this one."""
+        local = moment.astimezone(self.zone)
+        year = "" if local.year == self.now.astimezone(self.zone).year else f" {local.year}"
+        return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M} {local:%Z}"
+
+    def span(self, start: datetime, end: datetime) -> str:
+        """Return `Tue 24 Nov, 09:00 to 15:00 CET`; the second date only when it differs."""
+        first, last = start.astimezone(self.zone), end.astimezone(self.zone)
+        if first.date() == last.date():
+            return f"{first:%a} {first.day} {first:%b}, {first:%H:%M} to {last:%H:%M} {last:%Z}"
+        return f"{first:%a} {first.day} {first:%b}, {first:%H:%M} to {self.at(end)}"
+
+    def when(self, form: Form) -> str:
+        """Return the window of a form: absolute when its start is known, else from its approval."""
+        if isinstance(form, DeployForm):
+            return "When approved"
+        if form.start is not None:
+            return self.span(form.start, window_end(form, form.start))
+        until = f", at the latest until {self.at(form.not_after)}" if form.not_after else ""
+        return f"When approved, for {duration(form.duration_s)}{until}"
+
+    def what(self, form: Form) -> str:
+        """Return the header of a form: `4 × H100 for 3 hours`."""
+        if isinstance(form, GpuForm):
+            label = self.policy.catalogue.gpu_types[form.gpu_type].label
+            return f"{form.gpus} × {label} for {duration(form.duration_s)}"
+        if isinstance(form, DataForm):
+            name = form.resource.removeprefix("data:")
+            return f"{form.access.value.capitalize()} {name} for {duration(form.duration_s)}"
+        back = "Back to " if form.rollback else ""
+        return f"{back}{form.model} {form.version} to {form.environment}"
+
+    def cost(self, form: Form) -> str:
+        """Return `12 GPU-hours, €33.60`; empty for what has no price."""
+        if not isinstance(form, GpuForm):
+            return ""
+        hours = form.gpus * form.duration_s / 3600
+        return f"{hours:,.4g} GPU-hours, {self.policy.money(self.policy.catalogue.price(form))}"
+
+    def owner(self, form: Form) -> str:
+        """Return the team that owns what is asked for, without prefix."""
+        return (self.policy.catalogue.owner(form.resource) or "nobody").removeprefix("team:")
+
+
+def duration(seconds: int) -> str:
+    """Return `3 hours`, `1 h 40 min`, `5 days`, `45 minutes`."""
+    if seconds and seconds % 86400 == 0 and seconds >= 2 * 86400:
+        return f"{seconds // 86400} days"
+    if seconds and seconds % 3600 == 0:
+        return "1 hour" if seconds == 3600 else f"{seconds // 3600} hours"  # noqa: PLR2004
+    hours, minutes = divmod(seconds // 60, 60)
+    if not hours:
+        return f"{minutes} minutes" if seconds >= 60 else f"{seconds} seconds"  # noqa: PLR2004
+    return f"{hours} h {minutes} min"
+
+
+def shown(text: str, limit: int = 300) -> str:
+    """Return people's text as one plain line: no control or direction marks, no markup, nothing that mentions anybody."""
+    kept = (" " if unicodedata.category(c)[0] in {"C", "Z"} else c for c in text)
+    line = " ".join("".join(kept).split())
+    line = line if len(line) <= limit else f"{line[: limit - 1]}…"
+    escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"{c}\u200b" if c in "*_~`" else c for c in escaped)
+
+
+def either(names: list[str], joiner: str = "or") -> str:
+    """Return `Ines`, `Ines or Jonas`, `Ines, Jonas and 4 others`."""
+    if len(names) <= 1:
+        return "".join(names) or "nobody"
+    if len(names) == 2:  # noqa: PLR2004
+        return f"{names[0]} {joiner} {names[1]}"
+    return f"{names[0]}, {names[1]} and {len(names) - 2} others"

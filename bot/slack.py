@@ -1,0 +1,121 @@
+"""What the desk asks of Slack: who somebody is, and messages that stand once however often an answer is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from typing import Any, Final
+
+import structlog
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
+
+from bot.blocks.parts import Message
+from bot.tables import Tables
+from policies.directory import SlackUser
+
+logger = structlog.get_logger(__name__)
+
+EVENT: Final = "quartermaster_message"
+_KNOWN_S: Final = 60.0
+
+
+def web_client(token: str, api_url: str | None) -> WebClient:
+    """Return a client that waits when told to, and never repeats a call whose answer was lost."""
+    handlers = [RateLimitErrorRetryHandler(max_retry_count=3)]
+    return WebClient(token=token, base_url=api_url or WebClient.BASE_URL, retry_handlers=list(handlers), timeout=10)
+
+
+class Slack:
+    """Slack as the desk needs it."""
+
+    def __init__(self, client: WebClient, tables: Tables) -> None:
+        self.client = client
+        self._tables = tables
+        self._users: dict[str, tuple[float, SlackUser, str, str]] = {}
+        self._lock = threading.Lock()
+
+    def user(self, slack: str) -> SlackUser:
+        """Return what Slack says about a user, at most a minute old."""
+        return self._info(slack)[1]
+
+    def name(self, slack: str) -> str:
+        """Return the name Slack shows for a user."""
+        return self._info(slack)[2]
+
+    def zone(self, slack: str) -> str:
+        """Return a user's time zone, `UTC` when Slack gives none."""
+        return self._info(slack)[3]
+
+    def _info(self, slack: str) -> tuple[float, SlackUser, str, str]:
+        with self._lock:
+            known = self._users.get(slack)
+        if known is not None and time.monotonic() - known[0] < _KNOWN_S:
+            return known
+        body: dict[str, Any] = self.client.users_info(user=slack)["user"]
+        user = SlackUser(
+            id=body["id"],
+            team_id=body.get("team_id", ""),
+            is_bot=bool(body.get("is_bot")),
+            deleted=bool(body.get("deleted")),
+            restricted=bool(body.get("is_restricted") or body.get("is_ultra_restricted")),
+        )
+        name = (body.get("profile") or {}).get("display_name") or body.get("real_name") or body.get("name") or slack
+        fresh = (time.monotonic(), user, str(name), str(body.get("tz") or "UTC"))
+        with self._lock:
+            self._users[slack] = fresh
+        return fresh
+
+    def direct(self, slack: str) -> str:
+        """Return the channel of the direct messages with a user."""
+        return str(self.client.conversations_open(users=slack)["channel"]["id"])
+
+    def show(self, key: str, request: int, viewer: str, channel: str, thread: str, message: Message) -> str:
+        """Make the message of `key` say this, posting it once or updating it in place, and return its timestamp."""
+        claimed = self._tables.claim(key, request, viewer, channel, thread)
+        posted = self._tables.message(key)
+        if posted is None:
+            return ""
+        digest = _digest(message)
+        if posted.shown == digest:
+            return posted.ts
+        ts = posted.ts or ("" if claimed else self._find(posted.channel, posted.thread, key))
+        if ts:
+            self.client.chat_update(channel=posted.channel, ts=ts, text=message.text, blocks=list(message.blocks))
+            self._tables.posted(key, posted.channel, ts, digest)
+            return ts
+        answer = self.client.chat_postMessage(
+            channel=channel,
+            thread_ts=thread or None,
+            text=message.text,
+            blocks=list(message.blocks) or None,
+            metadata={"event_type": EVENT, "event_payload": {"key": key}},
+        )
+        self._tables.posted(key, answer["channel"], answer["ts"], digest)
+        return str(answer["ts"])
+
+    def _find(self, channel: str, thread: str, key: str) -> str:
+        """Return the message that a lost answer left behind, empty when Slack never took it."""
+        try:
+            if thread:
+                found = self.client.conversations_replies(channel=channel, ts=thread, include_all_metadata=True)
+            else:
+                found = self.client.conversations_history(channel=channel, include_all_metadata=True, limit=50)
+        except SlackApiError as error:
+            logger.warning("could not look for a lost message", error=error.response.get("error"))
+            return ""
+        for message in found["messages"]:
+            if (message.get("metadata") or {}).get("event_payload", {}).get("key") == key:
+                return str(message["ts"])
+        return ""
+
+    def whisper(self, channel: str, slack: str, text: str, thread: str | None = None) -> None:
+        """Show a sentence to one person alone."""
+        self.client.chat_postEphemeral(channel=channel, user=slack, text=text, thread_ts=thread)
+
+
+def _digest(message: Message) -> str:
+    return hashlib.sha256(json.dumps([message.text, message.blocks], sort_keys=True).encode()).hexdigest()[:32]
