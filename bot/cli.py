@@ -42,6 +42,14 @@ def demo(
     run_demo(folder or Path(".quartermaster/demo"), port, Console())
 
 
+@app.command(epilog="Example:  quartermaster up")
+def up() -> None:
+    """Start the desk against real Slack, as soon as its tokens are in the environment or `.env`."""
+    from bot.demo import run_up
+
+    run_up(Console())
+
+
 def _play(folder: Path | None) -> None:
     from bot.house import only_one
     from bot.play import PlayError, play

@@ -174,6 +174,13 @@ class Desk:
         reviewer = self.subject(slack)
         return self._retry(lambda: self._review(reviewer, slack, number, form_digest, verdict, reason))
 
+    def why_not(self, slack: str, number: int) -> Refused | None:
+        """Return why this person may not decide a request now, None when they may."""
+        request = self.book.request(number)
+        form_digest = request.form_digest if request else ""
+        seated = self._seat(self.subject(slack), slack, number, form_digest)
+        return seated if isinstance(seated, Refused) else None
+
     def _review(
         self, reviewer: str, slack: str, number: int, form_digest: str, verdict: Verdict, reason: str
     ) -> Request | Refused:

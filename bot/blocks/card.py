@@ -8,7 +8,7 @@ from typing import Final
 from bot.blocks.parts import Block, Message, Ref, actions, button, context, fields, header, section
 from bot.blocks.parts import quote as quoted
 from bot.blocks.words import Voice, duration, either, shown
-from ledger.nouns import Seat
+from ledger.nouns import GpuForm, Seat
 from ledger.streams.request import Request, Status, Verdict
 from policies.decide import SEAT_WORDS
 
@@ -57,12 +57,14 @@ def _waiting(request: Request, missing: Missing, voice: Voice) -> str:
         reason = quoted(shown(str(request.lower_reason or "")))
         return f":raised_hand: *{by} approves less: {voice.what(request.form)}.* Accept it, or withdraw.{reason}"
     given, wanted = len(request.votes), sum(seat.count for seat in request.seats)
-    return f":hourglass_flowing_sand: *Waiting for approval*, {given} of {wanted} given. Missing: {who_is_missing(missing, voice)}."
+    absent = who_is_missing(missing, voice)
+    return f":hourglass_flowing_sand: *Waiting for approval*, {given} of {wanted} given. Missing: {absent}."
 
 
 def _approved(request: Request, _: Missing, voice: Voice) -> str:
     starts = f" Starts {voice.at(request.form.start)}." if request.form.start else " It starts now."
-    return f":white_check_mark: *Approved by {_approvers(request, voice)}*, {voice.at(request.approved_at or request.since)}.{starts}"
+    at = voice.at(request.approved_at or request.since)
+    return f":white_check_mark: *Approved by {_approvers(request, voice)}*, {at}.{starts}"
 
 
 def _queued(request: Request, _: Missing, voice: Voice) -> str:
@@ -112,14 +114,18 @@ _STATES: Final[dict[Status, Callable[[Request, Missing, Voice], str]]] = {
     Status.WAITING: _waiting,
     Status.APPROVED: _approved,
     Status.QUEUED: _queued,
-    Status.STARTING: lambda *_: ":arrows_counterclockwise: *Starting.* The approval was checked again against today's policy.",
+    Status.STARTING: lambda *_: (
+        ":arrows_counterclockwise: *Starting.* The approval was checked again against today's policy."
+    ),
     Status.RUNNING: _running,
     Status.DONE: _at(":white_check_mark:", "Done"),
     Status.ENDING: _ending,
     Status.UNCONFIRMED: _at(":warning:", "Not confirmed gone", " It is tried again until it is."),
     Status.ENDED: _ended,
     Status.DENIED: _denied,
-    Status.WITHDRAWN: lambda r, _, v: f":wastebasket: *Withdrawn by {v.name_of(r.asker)}*, {v.at(r.since)}. Nothing to decide.",
+    Status.WITHDRAWN: lambda r, _, v: (
+        f":wastebasket: *Withdrawn by {v.name_of(r.asker)}*, {v.at(r.since)}. Nothing to decide."
+    ),
     Status.LAPSED: _at(":zzz:", "Lapsed", " Nobody decided in time."),
     Status.MISSED: _at(":warning:", "Missed", " Its window went by before it could start. Nothing is charged."),
     Status.FAILED: _failed,
@@ -139,16 +145,26 @@ def _facts(request: Request, voice: Voice) -> list[tuple[str, str]]:
     purpose = shown(str(request.purpose))
     if request.status is Status.ENDED and request.usage is not None:
         usage = request.usage
-        asked = request.form.gpus * request.form.duration_s / 3600 if hasattr(request.form, "gpus") else 0
+        asked = request.form.gpus * request.form.duration_s / 3600 if isinstance(request.form, GpuForm) else 0
         used = f"{usage.gpu_s / 3600:,.3g} of {asked:,.4g} GPU-hours" if asked else duration(usage.held_s)
         return [("Used", used), ("Final cost", voice.policy.money(usage.cost_minor))]
     if request.status in {Status.RUNNING, Status.DONE} and request.receipt is not None:
         receipt = request.receipt
         how = f"{receipt.enforcement.value}{', simulated' if receipt.simulated else ''}"
-        return [("Devices", ", ".join(receipt.devices)), ("Cost", voice.cost(request.form)), ("Held", how), ("Purpose", purpose)]
+        return [
+            ("Devices", ", ".join(receipt.devices)),
+            ("Cost", voice.cost(request.form)),
+            ("Held", how),
+            ("Purpose", purpose),
+        ]
     if request.final and request.status is not Status.DENIED:
         return []
-    return [("When", voice.when(request.form)), ("Cost", voice.cost(request.form)), ("Asked by", asked_by), ("Purpose", purpose)]
+    return [
+        ("When", voice.when(request.form)),
+        ("Cost", voice.cost(request.form)),
+        ("Asked by", asked_by),
+        ("Purpose", purpose),
+    ]
 
 
 def _small_print(request: Request, voice: Voice) -> list[str]:
@@ -159,7 +175,9 @@ def _small_print(request: Request, voice: Voice) -> list[str]:
     if rules:
         parts.append("rule " + ", ".join(f"`{rule}`" for rule in rules))
     if request.lowered_by is not None:
-        parts.append(f"asked for {voice.what(request.asked_form)}, approved less by {voice.name_of(request.lowered_by)}")
+        parts.append(
+            f"asked for {voice.what(request.asked_form)}, approved less by {voice.name_of(request.lowered_by)}"
+        )
     return [*parts, f"ledger entry {request.seq}"]
 
 
@@ -211,4 +229,6 @@ def closed_approval(request: Request, viewer: str, missing: Missing, voice: Voic
         state = f":white_check_mark: *Approved by you*, {voice.at(mine.at)}. {plain(state)}"
     what = f"{voice.what(request.form)}, for {voice.name_of(request.asker)}"
     text = f"{request.name}, {what}: {plain(state)}"
-    return Message(text=text, blocks=(header(what), section(state), context(request.name, f"ledger entry {request.seq}")))
+    return Message(
+        text=text, blocks=(header(what), section(state), context(request.name, f"ledger entry {request.seq}"))
+    )

@@ -107,7 +107,12 @@ def modal(callback: str, title: str, submit: str, close: str, blocks: Sequence[B
         return {"type": "plain_text", "text": text, "emoji": False}
 
     view: Block = {"type": "modal", "callback_id": callback, "title": plain(title), "close": plain(close)}
-    return {**view, **({"submit": plain(submit)} if submit else {}), "blocks": list(blocks), "private_metadata": private}
+    return {
+        **view,
+        **({"submit": plain(submit)} if submit else {}),
+        "blocks": list(blocks),
+        "private_metadata": private,
+    }
 
 
 def quote(text: str) -> str:

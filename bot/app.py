@@ -1,0 +1,49 @@
+"""The composition root of the desk: `build_app` returns the one Bolt app, for Slack and for the local workspace alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slack_bolt import App
+
+from bot.desk import Desk
+from bot.front import Front
+from bot.house import House
+from bot.listeners import buttons, commands, home, messages, views
+from bot.notify import Notifier
+from bot.slack import Slack, web_client
+from bot.tables import Tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackSettings:
+    """How to reach Slack; `api_url` ends in `/api/` and is Slack's own when empty."""
+
+    bot_token: str
+    app_token: str
+    signing_secret: str
+    api_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskApp:
+    """The Bolt app, and the notifier that a thread must run."""
+
+    app: App
+    notifier: Notifier
+    tables: Tables
+
+
+def build_app(settings: SlackSettings, house: House, nudge: Callable[[int], None], *, simulate: bool) -> DeskApp:
+    """Return the desk's app on one house."""
+    client = web_client(settings.bot_token, settings.api_url or None)
+    tables = Tables(house.home / "desk.sqlite3")
+    slack = Slack(client, tables)
+    desk = Desk(house.book, house.policy.current, nudge, house.book.clock)
+    notifier = Notifier(desk, slack, tables, house.book.clock)
+    front = Front(house, desk, slack, tables, notifier, simulate=simulate)
+    app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
+    for surface in (messages, buttons, views, commands, home):
+        surface.register(app, front)
+    return DeskApp(app=app, notifier=notifier, tables=tables)

@@ -1,0 +1,169 @@
+"""`quartermaster demo` and `up`: start everything on this machine, print one address, and end every child with Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
+from slack_sdk.socket_mode.builtin import SocketModeClient
+
+from bot.app import SlackSettings, build_app
+from bot.crew import Crew
+from bot.errors import SettingsError
+from bot.house import House, only_one, open_house
+from bot.listeners.commands import USAGE
+from bot.slack import web_client
+from bot.workspace.model import Channel, Command, Person
+from bot.workspace.server import WorkspaceServer
+from workers.app import build_room, take_inventories
+from workers.embedded import Valkey
+from workers.queue import nudger
+from workers.settings import HouseSettings
+
+PEOPLE: Final = (
+    ("U01MIRA", "Mira", "Engineer, vision"),
+    ("U02INES", "Ines", "Team lead, platform"),
+    ("U03TOMAS", "Tomas", "Team lead, vision"),
+    ("U04NOOR", "Noor", "Data protection officer"),
+    ("U05ODILE", "Odile", "Auditor"),
+    ("U06KOFI", "Kofi", "Admin"),
+    ("U07ADA", "Ada", "Admin"),
+)
+CHANNELS: Final = (
+    ("gpu-requests", "Mention @quartermaster to ask for GPU time"),
+    ("deployments", "Mention @quartermaster to ask for a deployment"),
+    ("data-access", "Mention @quartermaster to ask for data"),
+)
+_TOKENS: Final = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
+
+
+def run_demo(home: Path, port: int, console: Console) -> None:
+    """Run the whole desk with the local workspace until Ctrl-C."""
+    with running_demo(home.absolute(), port) as server:
+        console.print("\n[bold]Quartermaster demo[/] is running on this machine alone. No Slack account, no GPU needed.")
+        console.print(f"Open  [bold cyan]{escape(server.url)}[/]", soft_wrap=True)
+        console.print("Act as Mira and write:  [bold]@quartermaster 4 h100 for 3 hours so I can retrain churn[/]")
+        console.print(f"[dim]State in {escape(str(home))}. Ctrl-C stops everything; starting again goes on where it was.[/]")
+        _wait_for_the_end()
+        console.print("Stopping.")
+
+
+@contextmanager
+def running_demo(home: Path, port: int = 0) -> Iterator[WorkspaceServer]:
+    """Run everything in `home`, and yield the workspace; every child has ended afterwards."""
+    with ExitStack() as stack:
+        stack.enter_context(only_one(home))
+        settings = HouseSettings(home=home, policies=home / "policies")
+        server = stack.enter_context(workspace(home / "workspace", port))
+        team = server.team_id
+        house = open_house(home, settings.policies_folder, settings.database, mode="demo", workspace=team)
+        stack.callback(house.book.store.close)
+        broker = _crew(stack, settings, simulate=True)
+        slack = SlackSettings(
+            bot_token=server.bot_token,
+            app_token=server.app_token,
+            signing_secret=server.signing_secret,
+            api_url=server.api_url,
+        )
+        stack.enter_context(desk(slack, house, broker, simulate=True))
+        yield server
+
+
+def workspace(home: Path | None, port: int) -> WorkspaceServer:
+    """Return the local workspace with the demo's people and channels, not started yet."""
+    people = [Person(id=slack, name=name, title=title) for slack, name, title in PEOPLE]
+    channels = [Channel(name=name, topic=topic) for name, topic in CHANNELS]
+    return WorkspaceServer(people, channels, port=port, home=home, commands=[Command(usage=usage, description=words) for usage, words in USAGE])
+
+
+def run_up(console: Console) -> None:
+    """Run the desk against real Slack until Ctrl-C."""
+    settings = HouseSettings()
+    _load_env(Path(".env"))
+    missing = [name for name in _TOKENS if not os.environ.get(name)]
+    if missing:
+        raise SettingsError(f"{', '.join(missing)} is missing: put it in the environment or .env; README, Connecting Slack")
+    slack = SlackSettings(
+        bot_token=os.environ["SLACK_BOT_TOKEN"],
+        app_token=os.environ["SLACK_APP_TOKEN"],
+        signing_secret=os.environ["SLACK_SIGNING_SECRET"],
+        api_url=os.environ.get("SLACK_API_URL", ""),
+    )
+    team = str(web_client(slack.bot_token, slack.api_url or None).auth_test()["team_id"])
+    home = settings.home.absolute()
+    with ExitStack() as stack:
+        stack.enter_context(only_one(home))
+        house = open_house(home, settings.policies_folder, settings.database, mode="real", workspace=team)
+        stack.callback(house.book.store.close)
+        broker = _crew(stack, settings, simulate=False)
+        stack.enter_context(desk(slack, house, broker, simulate=False))
+        console.print(f"Quartermaster serves workspace {team}. State in {escape(str(home))}. Ctrl-C stops everything.")
+        _wait_for_the_end()
+
+
+@contextmanager
+def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool) -> Iterator[None]:
+    """Connect the desk over Socket Mode, with its notifier beside it."""
+    made = build_app(slack, house, nudger(broker), simulate=simulate)
+    handler = SocketModeHandler(
+        made.app, slack.app_token, web_client=web_client(slack.app_token, slack.api_url or None), ping_interval=10
+    )
+    client: SocketModeClient = handler.client
+    client.auto_reconnect_enabled = True
+    stop = threading.Event()
+    follower = threading.Thread(target=made.notifier.run, args=(stop,), name="notify", daemon=True)
+    handler.connect()
+    follower.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        follower.join(5)
+        handler.close()
+        made.tables.close()
+
+
+def _crew(stack: ExitStack, settings: HouseSettings, *, simulate: bool) -> str:
+    """Start broker, worker and clock, and return the broker's address."""
+    home = settings.home.absolute()
+    broker = settings.broker_url
+    if not broker:
+        valkey = Valkey(home / "valkey")
+        valkey.start()
+        stack.callback(valkey.stop)
+        broker = valkey.url
+    room = build_room(settings, simulate=simulate)
+    take_inventories(room)
+    room.book.store.close()
+    crew = Crew(home, settings.policies_folder, broker, simulate=simulate)
+    stack.callback(crew.stop)
+    for name in ("worker", "clock"):
+        crew.start(name)
+    return broker
+
+
+def _wait_for_the_end() -> None:
+    """Return on Ctrl-C or TERM."""
+    over = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: over.set())
+    while not over.is_set():
+        time.sleep(0.2)
+
+
+def _load_env(path: Path) -> None:
+    """Take the Slack settings of a `.env` file that the environment does not have."""
+    if path.exists():
+        for line in path.read_text().splitlines():
+            name, found, value = line.partition("=")
+            if found and name.strip().startswith("SLACK_"):
+                os.environ.setdefault(name.strip(), value.strip().strip('"'))
