@@ -1,48 +1,56 @@
-"""What a sentence was read as: an intent, typed slots, and the doubts that a person must settle."""
+"""What a sentence was understood to ask for, and what about it is in doubt."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 
 class Intent(StrEnum):
-    """What a message wants; the first actionable wish wins."""
+    """What the person wants done; the first actionable wish of a message."""
 
     GPU_REQUEST = "gpu.request"
     DEPLOY_REQUEST = "deploy.request"
     DATA_REQUEST = "data.request"
-    EXTEND = "request.extend"
-    RELEASE = "request.release"
-    STATUS = "request.status"
-    CANCEL = "request.cancel"
-    APPROVE = "request.approve"
-    DENY = "request.deny"
-    WHY = "policy.why"
-    READINESS = "readiness.check"
+    REQUEST_EXTEND = "request.extend"
+    REQUEST_RELEASE = "request.release"
+    REQUEST_STATUS = "request.status"
+    REQUEST_CANCEL = "request.cancel"
+    REQUEST_APPROVE = "request.approve"
+    REQUEST_DENY = "request.deny"
+    POLICY_WHY = "policy.why"
+    READINESS_CHECK = "readiness.check"
     AUDIT_QUERY = "audit.query"
     AUDIT_EXPORT = "audit.export"
-    ASK_MODEL = "genai.ask"
+    GENAI_ASK = "genai.ask"
     HELP = "help"
     OTHER = "other"
 
 
 class DoubtReason(StrEnum):
-    """Why a slot is not settled."""
+    """Why a slot has no value that may be acted on."""
 
     MISSING = "missing"
+    """Nothing was said about it, and the request needs it."""
     AMBIGUOUS = "ambiguous"
-    UNKNOWN_NAME = "unknown name"
-    NOT_A_NUMBER = "not a number"
-    COMPETING = "competing values"
+    """What was said matches several; they are the candidates."""
+    UNKNOWN_NAME = "unknown_name"
+    """A name the vocabulary does not have; close names may be candidates."""
+    NOT_A_NUMBER = "not_a_number"
+    """Words such as "some", "2-3" or "-5", which are no number of things."""
+    COMPETING = "competing"
+    """Several values were said and none was taken back."""
     PAST = "past"
+    """A time that is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """A slot that must be asked about: `said` are the words it came from, `candidates` what they may mean."""
+    """One thing to ask about: `said` is the person's words, `candidates` are names (or values) to choose from."""
 
     slot: str
     reason: DoubtReason
@@ -52,13 +60,73 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One reading of one message. Slots hold only what the text, the time and the catalogue decide.
+    """A sentence read: an intent, its slots (each `None` when not said or not decidable), and the doubts.
 
-    Slots: gpu_type, gpu_count, duration_s, start, end (aware datetimes), pool, purpose, dataset, access, columns, model,
-    version, environment, replicas, strategy, canary_percent, rollback, request_id.
+    A slot in doubt is `None`, except two kinds of value that are kept so that they can be shown: a count below 1
+    (`not_a_number`) and a start that is over (`past`). Act only on a reading without doubts about what you act on.
     """
 
     intent: Intent
     slots: Mapping[str, Any] = field(default_factory=dict)
     doubts: tuple[Doubt, ...] = ()
+    unresolved: tuple[str, ...] = ()
+    also: tuple[Intent, ...] = ()
     text: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slots", MappingProxyType(dict(self.slots)))
+
+
+SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
+    {
+        Intent.GPU_REQUEST: ("gpu_type", "gpu_count", "duration_s", "start", "end", "pool", "project", "purpose"),
+        Intent.DEPLOY_REQUEST: (
+            "model",
+            "version",
+            "environment",
+            "replicas",
+            "strategy",
+            "canary_percent",
+            "rollback",
+            "start",
+            "purpose",
+        ),
+        Intent.DATA_REQUEST: ("dataset", "access", "duration_s", "start", "end", "purpose", "columns"),
+        Intent.REQUEST_EXTEND: ("request_id", "duration_s", "until"),
+        Intent.REQUEST_RELEASE: ("request_id",),
+        Intent.REQUEST_STATUS: ("request_id",),
+        Intent.REQUEST_CANCEL: ("request_id",),
+        Intent.REQUEST_APPROVE: ("request_id",),
+        Intent.REQUEST_DENY: ("request_id",),
+        Intent.POLICY_WHY: ("request_id",),
+        Intent.READINESS_CHECK: ("model", "version", "environment"),
+        Intent.AUDIT_QUERY: ("from", "to", "subject", "resource"),
+        Intent.AUDIT_EXPORT: ("from", "to", "format", "subject", "resource"),
+        Intent.GENAI_ASK: ("prompt",),
+        Intent.HELP: (),
+        Intent.OTHER: (),
+    }
+)
+"""The slots a reading of each intent has, every one of them present."""
+
+_INTERNAL: Final = {
+    Intent.GPU_REQUEST: {"end"},
+    Intent.DATA_REQUEST: {"start", "end"},
+    Intent.DEPLOY_REQUEST: {"start", "purpose"},
+}
+
+
+def scorer_slots(reading: Reading) -> dict[str, Any]:
+    """Return the slots under the names and units of labelled sentences: hours, "REQ-n", ISO times."""
+    hidden = _INTERNAL.get(reading.intent, set())
+    return dict(_labelled(key, value) for key, value in reading.slots.items() if key not in hidden)
+
+
+def _labelled(key: str, value: Any) -> tuple[str, Any]:
+    if key == "duration_s":
+        return "duration_hours", None if value is None else round(value / 3600, 4)
+    if key == "request_id":
+        return key, None if value is None else f"REQ-{value}"
+    if isinstance(value, datetime):
+        return key, value.isoformat()
+    return key, list(value) if isinstance(value, tuple) else value
