@@ -49,10 +49,14 @@ _TOKENS: Final = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
 def run_demo(home: Path, port: int, console: Console) -> None:
     """Run the whole desk with the local workspace until Ctrl-C."""
     with running_demo(home.absolute(), port) as server:
-        console.print("\n[bold]Quartermaster demo[/] is running on this machine alone. No Slack account, no GPU needed.")
+        console.print(
+            "\n[bold]Quartermaster demo[/] is running on this machine alone. No Slack account, no GPU needed."
+        )
         console.print(f"Open  [bold cyan]{escape(server.url)}[/]", soft_wrap=True)
         console.print("Act as Mira and write:  [bold]@quartermaster 4 h100 for 3 hours so I can retrain churn[/]")
-        console.print(f"[dim]State in {escape(str(home))}. Ctrl-C stops everything; starting again goes on where it was.[/]")
+        console.print(
+            f"[dim]State in {escape(str(home))}. Ctrl-C stops everything; starting again goes on where it was.[/]"
+        )
         _wait_for_the_end()
         console.print("Stopping.")
 
@@ -82,7 +86,13 @@ def workspace(home: Path | None, port: int) -> WorkspaceServer:
     """Return the local workspace with the demo's people and channels, not started yet."""
     people = [Person(id=slack, name=name, title=title) for slack, name, title in PEOPLE]
     channels = [Channel(name=name, topic=topic) for name, topic in CHANNELS]
-    return WorkspaceServer(people, channels, port=port, home=home, commands=[Command(usage=usage, description=words) for usage, words in USAGE])
+    return WorkspaceServer(
+        people,
+        channels,
+        port=port,
+        home=home,
+        commands=[Command(usage=usage, description=words) for usage, words in USAGE],
+    )
 
 
 def run_up(console: Console) -> None:
@@ -91,7 +101,9 @@ def run_up(console: Console) -> None:
     _load_env(Path(".env"))
     missing = [name for name in _TOKENS if not os.environ.get(name)]
     if missing:
-        raise SettingsError(f"{', '.join(missing)} is missing: put it in the environment or .env; README, Connecting Slack")
+        raise SettingsError(
+            f"{', '.join(missing)} is missing: put it in the environment or .env; README, Connecting Slack"
+        )
     slack = SlackSettings(
         bot_token=os.environ["SLACK_BOT_TOKEN"],
         app_token=os.environ["SLACK_APP_TOKEN"],

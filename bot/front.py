@@ -245,7 +245,7 @@ class Front:
         request = self.desk.book.request(outcome.number) if outcome.number is not None else None
         sentence = refusals.refusal(outcome, request, self._voice(slack))
         if spot.channel:
-            self.slack.whisper(spot.channel, slack, sentence, spot.thread or None)
+            self.slack.whisper(spot.channel, slack, sentence)
         return sentence
 
     # -- words instead of buttons -------------------------------------------------------------------------------
@@ -254,15 +254,15 @@ class Front:
         """Do what a typed verb asks for, or say what can be asked."""
         reading = heard.reading
         number = reading.slots.get("request_id")
-        if reading.intent in {Intent.RELEASE, Intent.CANCEL} and number is not None:
-            verb = "release" if reading.intent is Intent.RELEASE else "withdraw"
+        if reading.intent in {Intent.REQUEST_RELEASE, Intent.REQUEST_CANCEL} and number is not None:
+            verb = "release" if reading.intent is Intent.REQUEST_RELEASE else "withdraw"
             refused = self.verb(slack, verb, number, "", spot)
             if refused is None:
                 self.slack.whisper(spot.channel, slack, self.status(slack, number))
-        elif reading.intent in {Intent.APPROVE, Intent.DENY} and number is not None:
+        elif reading.intent in {Intent.REQUEST_APPROVE, Intent.REQUEST_DENY} and number is not None:
             self.bring(slack, number, spot)
-        elif reading.intent in {Intent.STATUS, Intent.WHY}:
-            words = self.why if reading.intent is Intent.WHY else self.status
+        elif reading.intent in {Intent.REQUEST_STATUS, Intent.POLICY_WHY}:
+            words = self.why if reading.intent is Intent.POLICY_WHY else self.status
             self.slack.whisper(spot.channel, slack, words(slack, number))
         elif reading.intent is Intent.HELP:
             self.slack.whisper(spot.channel, slack, refusals.HELP)

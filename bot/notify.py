@@ -41,7 +41,15 @@ _LINES: Final = {
     "request.reviewed",
     "request.decided",
 }
-_MENTIONED: Final = {Status.APPROVED, Status.DENIED, Status.RUNNING, Status.FAILED, Status.LAPSED, Status.ENDED, Status.DONE}
+_MENTIONED: Final = {
+    Status.APPROVED,
+    Status.DENIED,
+    Status.RUNNING,
+    Status.FAILED,
+    Status.LAPSED,
+    Status.ENDED,
+    Status.DONE,
+}
 
 
 class Notifier:
@@ -98,7 +106,7 @@ class Notifier:
     def _line(self, request: Request, channel: str, thread: str, voice: Voice, state: str) -> None:
         """Say a change of state once in the asker's thread, mentioning them where they are waiting to hear it."""
         kind, _, _, seq = request.history[-1]
-        if kind not in _LINES or not thread or request.status is Status.WAITING and kind != "request.lowered":
+        if kind not in _LINES or not thread or (request.status is Status.WAITING and kind != "request.lowered"):
             return
         mention = f"{voice.mention_of(request.asker)} " if request.status in _MENTIONED else ""
         message = Message(text=f"{mention}{request.name}: {plain(state)}", blocks=(section(f"{mention}{state}"),))

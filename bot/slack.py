@@ -63,7 +63,7 @@ class Slack:
             deleted=bool(body.get("deleted")),
             restricted=bool(body.get("is_restricted") or body.get("is_ultra_restricted")),
         )
-        name = (body.get("profile") or {}).get("display_name") or body.get("real_name") or body.get("name") or slack
+        name = body.get("real_name") or (body.get("profile") or {}).get("display_name") or body.get("name") or slack
         fresh = (time.monotonic(), user, str(name), str(body.get("tz") or "UTC"))
         with self._lock:
             self._users[slack] = fresh

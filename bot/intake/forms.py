@@ -165,6 +165,5 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
                 for m in catalogue.models.values()
             ],
             "environments": [{"name": n, "aliases": list(a)} for n, a in catalogue.environments.items()],
-            "strategies": [{"name": n, "aliases": []} for n in ("rolling", "canary", "blue-green")],
         }
     )

@@ -6,9 +6,9 @@ import json
 import re
 
 import pytest
+from conftest import INES, KOFI, MIRA, NOOR, ODILE, TOMAS
 
 from bot.demo import running_demo
-from conftest import INES, KOFI, MIRA, NOOR, ODILE, TOMAS
 from ledger.audit import verify_bundle
 from ledger.export.bundle import read_bundle
 
@@ -26,7 +26,9 @@ def card_with(person, channel, words, *, not_before=None):
     """Return the newest message whose text or blocks hold `words`, once it is there."""
 
     def find():
-        found = [m for m in person.messages(channel) if words in text_of(m) and (not_before is None or m["ts"] > not_before)]
+        found = [
+            m for m in person.messages(channel) if words in text_of(m) and (not_before is None or m["ts"] > not_before)
+        ]
         return found[-1] if found else None
 
     return person.wait(find, 20)
@@ -42,13 +44,18 @@ def ask(server, slack, words):
     ts = person.say(ROOM, f"@quartermaster {words}")
     read_back = card_with(person, ROOM, "qm_confirm", not_before=ts)
     person.click(read_back, "qm_confirm")
-    card = person.wait(lambda: next((m for m in person.messages(ROOM) if m["ts"] == read_back["ts"] and "REQ-" in text_of(m)), None), 20)
+    card = person.wait(
+        lambda: next((m for m in person.messages(ROOM) if m["ts"] == read_back["ts"] and "REQ-" in text_of(m)), None),
+        20,
+    )
     return card["ts"], re.search(r"REQ-\d+", text_of(card)).group()
 
 
 def until(server, slack, ts, words):
     person = server.person(slack)
-    return person.wait(lambda: next((m for m in person.messages(ROOM) if m["ts"] == ts and words in text_of(m)), None), 20)
+    return person.wait(
+        lambda: next((m for m in person.messages(ROOM) if m["ts"] == ts and words in text_of(m)), None), 20
+    )
 
 
 def test_the_walk(server):
@@ -60,7 +67,12 @@ def test_the_walk(server):
     ines.click(approval, "Approve")
     running = until(server, MIRA, ts, "Running until")
     assert "gpu-01:" in text_of(running)
-    closed = ines.wait(lambda: next((m for m in ines.messages(ines.dm()) if m["ts"] == approval["ts"] and "qm_approve" not in text_of(m)), None), 10)
+    closed = ines.wait(
+        lambda: next(
+            (m for m in ines.messages(ines.dm()) if m["ts"] == approval["ts"] and "qm_approve" not in text_of(m)), None
+        ),
+        10,
+    )
     assert "Ines" in text_of(closed) or "Running" in text_of(closed)
     server.person(MIRA).click(running, "Release")
     ended = until(server, MIRA, ts, "Released by Mira")
@@ -80,7 +92,11 @@ def test_too_many_are_denied_with_the_nearest_request(server):
     denied = card_with(mira, ROOM, "Policy would deny this", not_before=ts)
     assert "ask-gpu-eng" in text_of(denied)
     mira.click(denied, "Ask for 8 instead")
-    again = mira.wait(lambda: next((m for m in mira.messages(ROOM) if m["ts"] == denied["ts"] and "Is this what you mean" in text_of(m)), None))
+    again = mira.wait(
+        lambda: next(
+            (m for m in mira.messages(ROOM) if m["ts"] == denied["ts"] and "Is this what you mean" in text_of(m)), None
+        )
+    )
     assert "8 × H100" in text_of(again)
     mira.click(again, "Discard")
     until(server, MIRA, again["ts"], "Discarded. Nothing was sent.")
@@ -134,7 +150,9 @@ def test_the_wrong_persons_click_is_refused_in_words(server):
     kofi.click(read_back, "Confirm")
     whispers(kofi, "Only the person who asked can confirm")
     mira.click(read_back, "Confirm")
-    mira.wait(lambda: next((m for m in mira.messages(ROOM) if m["ts"] == read_back["ts"] and "REQ-" in text_of(m)), None))
+    mira.wait(
+        lambda: next((m for m in mira.messages(ROOM) if m["ts"] == read_back["ts"] and "REQ-" in text_of(m)), None)
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ from bot.intake.grammar.names import Masked, clean, mask
 from bot.intake.grammar.quantities import counts
 from bot.intake.grammar.times import Times, find_times
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
-from bot.intake.vocabulary import Item, Vocabulary
+from bot.intake.vocabulary import Name, Vocabulary
 
 _VERBS: Final = (
-    (Intent.DENY, r"\b(deny|decline|reject|not approve|must not be approved|no to)\b"),
-    (Intent.APPROVE, r"\b(approve|thumbs up|sign off)\b"),
-    (Intent.RELEASE, r"\b(release|hand back|give back|free again)\b"),
-    (Intent.CANCEL, r"\b(cancel|withdraw|retract|forget about)\b"),
-    (Intent.EXTEND, r"\b(extend|prolong|longer)\b"),
-    (Intent.WHY, r"\b(why|which rule|am i allowed|can i)\b"),
-    (Intent.STATUS, r"\b(status|where does|where is|did anybody|my requests)\b"),
+    (Intent.REQUEST_DENY, r"\b(deny|decline|reject|not approve|must not be approved|no to)\b"),
+    (Intent.REQUEST_APPROVE, r"\b(approve|thumbs up|sign off)\b"),
+    (Intent.REQUEST_RELEASE, r"\b(release|hand back|give back|free again)\b"),
+    (Intent.REQUEST_CANCEL, r"\b(cancel|withdraw|retract|forget about)\b"),
+    (Intent.REQUEST_EXTEND, r"\b(extend|prolong|longer)\b"),
+    (Intent.POLICY_WHY, r"\b(why|which rule|am i allowed|can i)\b"),
+    (Intent.REQUEST_STATUS, r"\b(status|where does|where is|did anybody|my requests)\b"),
 )
 _PURPOSE: Final = re.compile(
     r"\b(?:so (?:that )?(?:i|we) can|because(?: of)?|in order to|to|for|,)\s+(?P<why>(?!\d)[^\d].*)$", re.IGNORECASE
@@ -66,7 +66,7 @@ def _intent(masked: Masked) -> Intent:
 def _about_a_request(intent: Intent, masked: Masked) -> bool:
     """A verb is about a request only with its id; `status` may stand alone. Without one, nothing is approved or denied."""
     named = bool(masked.ids) or _bare_id(masked.text) is not None
-    return named or (intent is Intent.STATUS and not masked.names)
+    return named or (intent is Intent.REQUEST_STATUS and not masked.names)
 
 
 def _bare_id(text: str) -> int | None:
@@ -106,7 +106,7 @@ def _data(masked: Masked, times: Times, rest: str) -> tuple[dict[str, Any], list
     writing = re.search(r"\b(write|update|delete|load|full|edit)\b", rest)
     reading = re.search(r"\b(read|see|query|look|pull|reading)\b", rest)
     item = masked.one("datasets")
-    columns = tuple(c for c in (item.extra if item else ()) if re.search(rf"\b{re.escape(c)}\b", rest))
+    columns = tuple(c for c in (getattr(item, "columns", ())) if re.search(rf"\b{re.escape(c)}\b", rest))
     access = "write" if writing else "read" if reading else None
     return {"dataset": dataset, "access": access, "columns": columns or None}, doubts
 
@@ -118,7 +118,13 @@ def _deploy(masked: Masked, times: Times, rest: str) -> tuple[dict[str, Any], li
     environment = _name(masked, "environments", "environment", doubts)
     item, strategy = masked.one("models"), masked.one("strategies")
     said = re.search(r"\bv?(\d+(?:\.\d+){1,3}(?:-\w+)?)\b", rest)
-    version = said.group(1) if said else item.latest if item and re.search(r"\b(latest|newest)\b", rest) else None
+    version = (
+        said.group(1)
+        if said
+        else getattr(item, "latest", None)
+        if item and re.search(r"\b(latest|newest)\b", rest)
+        else None
+    )
     percent = re.search(r"\b(\d{1,3}) ?(?:%|percent)", rest)
     replicas = re.search(r"\b(\d{1,3}) replicas?\b", rest)
     return {
@@ -138,7 +144,7 @@ _BUILD: Final = {Intent.GPU_REQUEST: _gpu, Intent.DATA_REQUEST: _data, Intent.DE
 def _name(masked: Masked, kind: str, slot: str, doubts: list[Doubt]) -> str | None:
     """Return the one name of this kind; several candidates are a doubt, with the words they came from."""
     found = masked.names.get(kind, [])
-    items: dict[str, Item] = {item.name: item for _, candidates in found for item in candidates}
+    items: dict[str, Name] = {item.name: item for _, candidates in found for item in candidates}
     if len(items) > 1:
         said = ", ".join(word for word, _ in found)
         doubts.append(Doubt(slot=slot, reason=DoubtReason.AMBIGUOUS, said=said, candidates=tuple(items)))

@@ -11,7 +11,7 @@ from typing import Final
 
 from rapidfuzz import fuzz, process
 
-from bot.intake.vocabulary import Item, Vocabulary
+from bot.intake.vocabulary import Name, Vocabulary
 
 LONGEST: Final = 4000
 _LINK: Final = re.compile(r"<(?:[@#!][^>]*|([^>|]*)\|?([^>]*))>")
@@ -26,11 +26,11 @@ class Masked:
     """The text in lower case with names replaced by spaces, and the names found by kind (all candidates of each)."""
 
     text: str
-    names: dict[str, list[tuple[str, tuple[Item, ...]]]] = field(default_factory=dict)
+    names: dict[str, list[tuple[str, tuple[Name, ...]]]] = field(default_factory=dict)
     ids: list[int] = field(default_factory=list)
     unknown_gpu: str = ""
 
-    def one(self, kind: str) -> Item | None:
+    def one(self, kind: str) -> Name | None:
         """Return the only item of this kind, None when there is none or more than one."""
         items = {item.name: item for _, found in self.names.get(kind, []) for item in found}
         return next(iter(items.values())) if len(items) == 1 else None
@@ -65,14 +65,14 @@ def _take_id(masked: Masked, match: re.Match[str]) -> str:
     return " " * len(match.group())
 
 
-def _words(vocabulary: Vocabulary) -> Iterator[tuple[str, str, Item]]:
+def _words(vocabulary: Vocabulary) -> Iterator[tuple[str, str, Name]]:
     for kind in ("gpu_types", "pools", "datasets", "models", "environments", "strategies"):
         for item in getattr(vocabulary, kind):
             for word in (item.name, *item.aliases):
                 yield word.lower(), kind, item
 
 
-def _mask_word(masked: Masked, word: str, kind: str, items: tuple[Item, ...]) -> None:
+def _mask_word(masked: Masked, word: str, kind: str, items: tuple[Name, ...]) -> None:
     pattern = re.compile(rf"(?<![\w.-]){re.escape(word)}s?(?![\w-]|\.\d)")
     if pattern.search(masked.text):
         masked.names.setdefault(kind, []).append((word, items))
@@ -82,7 +82,7 @@ def _mask_word(masked: Masked, word: str, kind: str, items: tuple[Item, ...]) ->
 def _mask_families(masked: Masked, vocabulary: Vocabulary) -> None:
     """`a100` alone may be several types; `claims` alone several data sets: all of them are candidates."""
     for kind in ("gpu_types", "datasets"):
-        families: dict[str, list[Item]] = {}
+        families: dict[str, list[Name]] = {}
         for item in getattr(vocabulary, kind):
             families.setdefault(re.split(r"[-_ ]", item.name)[0], []).append(item)
         for family, items in families.items():
