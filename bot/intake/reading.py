@@ -16,17 +16,17 @@ class Intent(StrEnum):
     GPU_REQUEST = "gpu.request"
     DEPLOY_REQUEST = "deploy.request"
     DATA_REQUEST = "data.request"
-    EXTEND = "request.extend"
-    RELEASE = "request.release"
-    STATUS = "request.status"
-    CANCEL = "request.cancel"
-    APPROVE = "request.approve"
-    DENY = "request.deny"
-    WHY = "policy.why"
-    READINESS = "readiness.check"
+    REQUEST_EXTEND = "request.extend"
+    REQUEST_RELEASE = "request.release"
+    REQUEST_STATUS = "request.status"
+    REQUEST_CANCEL = "request.cancel"
+    REQUEST_APPROVE = "request.approve"
+    REQUEST_DENY = "request.deny"
+    POLICY_WHY = "policy.why"
+    READINESS_CHECK = "readiness.check"
     AUDIT_QUERY = "audit.query"
     AUDIT_EXPORT = "audit.export"
-    ASK_MODEL = "genai.ask"
+    GENAI_ASK = "genai.ask"
     HELP = "help"
     OTHER = "other"
 
@@ -92,17 +92,17 @@ SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
             "purpose",
         ),
         Intent.DATA_REQUEST: ("dataset", "access", "duration_s", "start", "end", "purpose", "columns"),
-        Intent.EXTEND: ("request_id", "duration_s", "until"),
-        Intent.RELEASE: ("request_id",),
-        Intent.STATUS: ("request_id",),
-        Intent.CANCEL: ("request_id",),
-        Intent.APPROVE: ("request_id",),
-        Intent.DENY: ("request_id",),
-        Intent.WHY: ("request_id",),
-        Intent.READINESS: ("model", "version", "environment"),
+        Intent.REQUEST_EXTEND: ("request_id", "duration_s", "until"),
+        Intent.REQUEST_RELEASE: ("request_id",),
+        Intent.REQUEST_STATUS: ("request_id",),
+        Intent.REQUEST_CANCEL: ("request_id",),
+        Intent.REQUEST_APPROVE: ("request_id",),
+        Intent.REQUEST_DENY: ("request_id",),
+        Intent.POLICY_WHY: ("request_id",),
+        Intent.READINESS_CHECK: ("model", "version", "environment"),
         Intent.AUDIT_QUERY: ("from", "to", "subject", "resource"),
         Intent.AUDIT_EXPORT: ("from", "to", "format", "subject", "resource"),
-        Intent.ASK_MODEL: ("prompt",),
+        Intent.GENAI_ASK: ("prompt",),
         Intent.HELP: (),
         Intent.OTHER: (),
     }
