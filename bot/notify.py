@@ -73,9 +73,9 @@ class Notifier:
         cursor = self._tables.cursor()
         moved = dict.fromkeys(self._again)
         for stored in self._desk.book.follow(cursor):
-            scheme, _, number = stored.stream.partition(":")
+            scheme, _, name = stored.stream.partition(":")
             if scheme == "request":
-                moved[int(number)] = None
+                moved[int(name)] = None
             cursor = stored.seq + 1
         self._again = set()
         for number in moved:

@@ -54,7 +54,7 @@ def test_a_mention_arrives_as_mention_and_as_message_and_the_reply_is_in_its_thr
     mira.wait(lambda: len(seen) >= 2)
     assert (reply["text"], reply["thread_ts"], reply["is_bot"]) == ("hello", ts, True)
     assert sorted(kind for kind, *_ in seen) == ["mention", "message"]
-    kind, event, body = next(each for each in seen if each[0] == "mention")
+    _, event, body = next(each for each in seen if each[0] == "mention")
     assert event["text"] == f"<@{server.bot_user}> 4 H100 &lt; 5 please"
     assert (event["user"], event["channel"], event["ts"]) == ("U01MIRA", "C01DESK", ts)
     assert body["team_id"] == server.team_id

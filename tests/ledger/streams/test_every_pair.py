@@ -1,0 +1,142 @@
+"""The state machine over every (status, entry) pair: what may follow is listed here, everything else is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ledger.errors import UnlawfulError
+from ledger.nouns import Decision, Effect, Enforcement, GpuForm, Personal, Receipt, Seat, Usage
+from ledger.streams import request as law
+from ledger.streams.codec import digest
+from ledger.streams.law import Place
+from ledger.streams.request import Status
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+ASKER, LEAD = "user:" + "a" * 32, "user:" + "b" * 32
+FORM = GpuForm(resource="gpu:p", gpu_type="t", gpus=4, duration_s=3600)
+LOWER = replace(FORM, gpus=2)
+RECEIPT = Receipt(executor="x", enforcement=Enforcement.ADVISORY)
+PERMIT = Decision(effect=Effect.PERMIT, rules=("r",), seats=(Seat(name="owner-lead", count=1, team="team:t"),))
+NOBODY = Personal("")
+
+ENTRIES = {
+    "submitted": law.Submitted(
+        request=1, asker=ASKER, beneficiary=ASKER, form=FORM, form_digest=digest(FORM), purpose=NOBODY, said=NOBODY
+    ),
+    "decided at submit": law.Decided(phase=law.Phase.SUBMIT, form_digest=digest(FORM), decision=PERMIT),
+    "decided at dispatch": law.Decided(phase=law.Phase.DISPATCH, form_digest=digest(FORM), decision=PERMIT),
+    "reviewed": law.Reviewed(
+        reviewer=LEAD, seat="owner-lead", verdict=law.Verdict.APPROVE, form_digest=digest(FORM), rule="v", reason=NOBODY
+    ),
+    "lowered": law.Lowered(reviewer=LEAD, form=LOWER, form_digest=digest(LOWER), reason=NOBODY, carried=()),
+    "accepted": law.Accepted(form_digest=digest(FORM)),
+    "approved": law.Approved(form_digest=digest(FORM)),
+    "reopened": law.Reopened(reviewer=LEAD, seat="owner-lead", why=""),
+    "queued": law.Queued(place=1, estimate=None, why=""),
+    "dispatched": law.Dispatched(
+        generation=1,
+        grant_key="0" * 32,
+        form_digest=digest(FORM),
+        not_after=NOW + timedelta(minutes=30),
+        executor="x",
+        devices=(),
+    ),
+    "started": law.Started(generation=1, receipt=RECEIPT),
+    "done": law.Done(generation=1, receipt=RECEIPT),
+    "failed": law.Failed(why=""),
+    "expired": law.Expired(),
+    "released": law.Released(holder=ASKER),
+    "revoked": law.Revoked(revoker=LEAD, rule="r", reason=NOBODY),
+    "ended unlogged": law.EndedUnlogged(happened_at=NOW + timedelta(hours=1)),
+    "not confirmed": law.NotConfirmed(attempt=1, why=""),
+    "settled": law.Settled(usage=Usage(held_s=0, gpu_s=0, cost_minor=0, currency="EUR")),
+    "withdrawn": law.Withdrawn(asker=ASKER),
+    "lapsed": law.Lapsed(),
+    "missed": law.Missed(why=""),
+    "replaced": law.Replaced(by=2),
+}
+ACTORS = {"submitted": ASKER, "accepted": ASKER, "released": ASKER, "withdrawn": ASKER, "replaced": ASKER}
+ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD}
+LATE = NOW + timedelta(days=2)
+
+PATHS = {
+    Status.SUBMITTED: ["submitted"],
+    Status.WAITING: ["submitted", "decided at submit"],
+    Status.APPROVED: ["submitted", "decided at submit", "reviewed", "approved"],
+}
+PATHS |= {
+    Status.QUEUED: [*PATHS[Status.APPROVED], "queued"],
+    Status.STARTING: [*PATHS[Status.APPROVED], "dispatched"],
+    Status.RUNNING: [*PATHS[Status.APPROVED], "dispatched", "started"],
+    Status.ENDING: [*PATHS[Status.APPROVED], "dispatched", "started", "released"],
+    Status.UNCONFIRMED: [*PATHS[Status.APPROVED], "dispatched", "started", "released", "not confirmed"],
+    Status.ENDED: [*PATHS[Status.APPROVED], "dispatched", "started", "released", "settled"],
+    Status.FAILED: [*PATHS[Status.APPROVED], "dispatched", "failed"],
+    Status.WITHDRAWN: [*PATHS[Status.WAITING], "withdrawn"],
+    Status.LAPSED: [*PATHS[Status.WAITING], "lapsed"],
+    Status.MISSED: [*PATHS[Status.APPROVED], "missed"],
+    Status.REPLACED: [*PATHS[Status.WAITING], "replaced"],
+}
+HELD_ENDS = {"expired", "released", "revoked", "ended unlogged"}
+LAWFUL = {
+    Status.SUBMITTED: {"decided at submit"},
+    Status.WAITING: {"reviewed", "lowered", "withdrawn", "lapsed", "replaced"},
+    Status.APPROVED: {"decided at dispatch", "reopened", "queued", "dispatched", "failed", "withdrawn", "missed"},
+    Status.STARTING: {"started", "failed"} | HELD_ENDS,
+    Status.RUNNING: HELD_ENDS,
+    Status.ENDING: {"not confirmed", "settled"},
+    Status.UNCONFIRMED: {"settled"},
+}
+LAWFUL[Status.QUEUED] = LAWFUL[Status.APPROVED]
+
+
+def put(state, name, *, at=NOW):
+    place = Place(at=at, actor=ACTORS.get(name, "svc:test"), seq=0, version=(state.version if state else 0) + 1)
+    return law.evolve(state, ENTRIES[name], place)
+
+
+def reach(status):
+    state = None
+    for name in PATHS[status]:
+        state = put(state, name, at=LATE if name in {"lapsed", "missed"} else NOW)
+    assert state.status is status
+    return state
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("status", PATHS)
+def test_what_may_follow_what(status, name):
+    state = reach(status)
+    if name in LAWFUL.get(status, set()):
+        put(state, name, at=LATE)
+    else:
+        with pytest.raises(UnlawfulError):
+            put(state, name, at=LATE)
+
+
+def test_every_entry_of_a_request_is_tried():
+    assert {type(entry) for entry in ENTRIES.values()} == set(law.ENTRIES.values())
+
+
+def test_an_empty_approver_list_never_permits():
+    state = reach(Status.SUBMITTED)
+    nobody = replace(ENTRIES["decided at submit"], decision=replace(PERMIT, seats=()))
+    with pytest.raises(UnlawfulError):
+        law.evolve(state, nobody, Place(at=NOW, actor="svc:test", version=2))
+
+
+def test_a_service_reviews_nothing():
+    state = reach(Status.WAITING)
+    entry = replace(ENTRIES["reviewed"], reviewer="svc:worker")
+    with pytest.raises(UnlawfulError):
+        law.evolve(state, entry, Place(at=NOW, actor="svc:worker", version=3))
+
+
+def test_a_lease_cannot_be_dispatched_beyond_what_was_approved():
+    state = reach(Status.APPROVED)
+    entry = replace(ENTRIES["dispatched"], not_after=NOW + timedelta(seconds=3601))
+    with pytest.raises(UnlawfulError):
+        law.evolve(state, entry, Place(at=NOW, actor="svc:worker", version=9))
