@@ -17,21 +17,30 @@ if TYPE_CHECKING:
 _EMOJI: Final = re.compile(r"[a-z0-9_+'\-]+(::skin-tone-[2-6])?")
 
 
+def addressee(core: Core, arguments: Json) -> Room:
+    """Return where a new message goes: a conversation by id or `#name`, or a person's direct messages by user id.
+
+    Raises:
+        SlackError: as for `target`.
+    """
+    named = str(arguments.get("channel") or "")
+    person = core.state.people.get(named)
+    if person is not None and not person.is_bot:
+        return core.state.direct(named, core.bot)
+    room = core.state.room_named(named)
+    return target(core, {"channel": room.id if room else named})
+
+
 def target(core: Core, arguments: Json) -> Room:
-    """Return the conversation that `channel` names: by id, by `#name`, or a person's direct messages.
+    """Return the conversation with the id `channel`.
 
     Raises:
         SlackError: `channel_not_found`: none, or private and without the app; `not_in_channel`.
     """
-    named = str(arguments.get("channel") or "")
-    if named in core.state.people and named != core.bot:
-        return core.state.direct(named, core.bot)
-    room = core.state.rooms.get(named) or core.state.room_named(named)
-    if room is None or (core.bot not in room.members and (room.is_private or room.is_im)):
-        raise SlackError("channel_not_found")
-    if core.bot not in room.members:
-        raise SlackError("not_in_channel")
-    return room
+    room = core.state.room(str(arguments.get("channel") or ""))
+    if core.bot in room.members:
+        return room
+    raise SlackError("channel_not_found" if room.is_private or room.is_im else "not_in_channel")
 
 
 def said(core: Core, room: Room, arguments: Json, key: str = "ts") -> Message:
@@ -47,7 +56,7 @@ def said(core: Core, room: Room, arguments: Json, key: str = "ts") -> Message:
 
 
 def _post(core: Core, arguments: Json) -> Json:
-    room = target(core, arguments)
+    room = addressee(core, arguments)
     message = posting.from_app(core, room, arguments)
     return {"channel": room.id, "ts": message.ts, "message": shapes.message(core, message)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -148,7 +149,7 @@ async def _download(core: Core, request: Request) -> Response:
     content = core.state.store.bytes_of(file.id) if file and core.state.may_see(user, file) else None
     if file is None or content is None:
         raise PageError("No such file.", 404)
-    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from bot.workspace.blockkit import STATEFUL, elements_of
@@ -201,7 +202,7 @@ def state_values(blocks: Iterable[Json], values: Json) -> Json:
 def file(core: Core, each: StoredFile) -> Json:
     """Return a file as `files.info` does."""
     kind = each.name.rpartition(".")[2].lower() if "." in each.name else "text"
-    url = f"{core.base_url}/files/{each.id}/{each.name}"
+    url = f"{core.base_url}/files/{each.id}/{quote(each.name)}"
     return {
         "id": each.id,
         "created": each.created,

@@ -74,9 +74,13 @@ def bolt(server):
         app = App(client=WebClient(token=server.bot_token, base_url=server.api_url))
         listen(app)
         handler = SocketModeHandler(
-            app, server.app_token, web_client=WebClient(token=server.app_token, base_url=server.api_url)
+            app,
+            server.app_token,
+            web_client=WebClient(token=server.app_token, base_url=server.api_url),
+            ping_interval=0.3,
         )
         handler.connect()
+        handler.client.current_session.sock.settimeout(0.2)  # closing waits for a read to end
         handlers.append(handler)
         server.wait_connected()
         return app

@@ -317,9 +317,9 @@ def test_home_is_opened_published_and_clicked(mira, ines, bolt):
 
 def test_a_file_from_the_app_can_be_downloaded_by_those_in_the_channel(web, mira, server, bolt):
     ts = mira.say("pair", "export please")
-    web.files_upload_v2(channel="C02PAIR", content="a,b\n", filename="export 1.csv", title="Export", thread_ts=ts)
+    web.files_upload_v2(channel="C02PAIR", content="a,b\n", filename="für 東京.csv", title="Export", thread_ts=ts)
     (file,) = mira.files("pair", ts)
-    assert (file["name"], file["size"]) == ("export 1.csv", 4)
+    assert (file["name"], file["size"]) == ("für 東京.csv", 4)
     assert mira.download(file) == b"a,b\n"
     with pytest.raises(PersonError, match="404"):
         server.person("U03GUEST").download(file)
