@@ -62,9 +62,8 @@ def _tell(verdict: Verdict, inner_key: str) -> None:
     if verdict.anchored:
         console.print("[bold green]Verified[/] against the key you gave.")
         return
-    console.print(
-        f"[yellow]Consistent{f' with key {inner_key}' if inner_key else ''}, not anchored.[/]", highlight=False
-    )
+    inner = f" with key {inner_key}" if inner_key else ""
+    console.print(f"[yellow]Consistent{inner}, not anchored.[/]", highlight=False, soft_wrap=True)
     console.print("Give --key (and --checkpoint for a database) from outside to verify.")
     raise typer.Exit(NOT_ANCHORED)
 
