@@ -37,8 +37,7 @@ def stored_before(tx: sqlite3.Connection, moves: Sequence[Move]) -> Receipt | No
     rows = dict(tx.execute(f"SELECT id, seq FROM entry WHERE id IN ({marks})", ids).fetchall())  # noqa: S608
     if not ids or len(rows) != len(ids):
         return None
-    size = tx.execute("SELECT min(size) FROM batch WHERE size > ?", (max(rows.values()),)).fetchone()[0]
-    return Receipt(ids=tuple(ids), seqs=tuple(rows[each] for each in ids), size=size)
+    return Receipt(ids=tuple(ids), seqs=tuple(rows[each] for each in ids), size=max(rows.values()) + 1)
 
 
 def check_versions(tx: sqlite3.Connection, moves: Sequence[Move]) -> dict[str, int]:

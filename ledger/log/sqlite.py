@@ -195,7 +195,9 @@ class SqliteStore:
 
     def snapshot(self, path: Path) -> None:
         """Write a consistent copy to `path`, which must not exist."""
-        self._reader().execute("VACUUM INTO ?", (str(path),))
+        source = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=10, isolation_level=None)
+        source.execute("VACUUM INTO ?", (str(path),))
+        source.close()
 
     # -- reading ------------------------------------------------------------------------------------------------
 
