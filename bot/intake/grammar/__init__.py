@@ -27,6 +27,10 @@ _VERBS: Final = (
 _PURPOSE: Final = re.compile(
     r"\b(?:so (?:that )?(?:i|we) can|because(?: of)?|in order to|to|for|,)\s+(?P<why>(?!\d)[^\d].*)$", re.IGNORECASE
 )
+_NOT: Final = r"\b(?:don'?t|do not|never|can'?t|cannot|must not|should not|not|nicht|ne)\b"
+_SWEEPING: Final = re.compile(r"\b(all|everything|every|except|but)\b")
+_READY: Final = re.compile(r"\b(is|are)\b.*\bready\b|\bfit for\b|\bpre-?flight\b")
+_TAKEN_BACK: Final = re.compile(r"\b(actually|make (it|that)|hold on|wait|scratch that|rather|instead)\b")
 _HELP: Final = re.compile(r"^(help|what can (you|i) do|how do i|how can i|which commands)\b")
 
 
@@ -40,6 +44,9 @@ def read(text: str, *, now: datetime, vocabulary: Vocabulary, sender: str = "") 
     if intent in _BUILD:
         slots, doubts = _BUILD[intent](masked, times, rest)
         slots |= {"purpose": _purpose(bare), **_time_slots(times, doubts)}
+        if intent is not Intent.GPU_REQUEST and _TAKEN_BACK.search(masked.text):
+            slot = "environment" if intent is Intent.DEPLOY_REQUEST else "duration_s"
+            doubts.append(Doubt(slot=slot, reason=DoubtReason.COMPETING))
         return Reading(
             intent=intent, slots={k: v for k, v in slots.items() if v is not None}, doubts=tuple(doubts), text=bare
         )
@@ -47,8 +54,15 @@ def read(text: str, *, now: datetime, vocabulary: Vocabulary, sender: str = "") 
     return Reading(intent=intent, slots={} if number is None else {"request_id": number}, text=bare)
 
 
-def _intent(masked: Masked) -> Intent:
+def _intent(masked: Masked) -> Intent:  # noqa: PLR0911 the first evidence wins
     text = masked.text.strip()
+    if re.search(rf"{_NOT}[^.;]*\b(approve|sign|deploy|release|roll|ship|grant)", text):
+        about = bool(masked.ids) and re.search(r"\b(approve|sign|grant)", text)
+        return Intent.REQUEST_DENY if about else Intent.OTHER
+    if _READY.search(text) and "models" in masked.names:
+        return Intent.READINESS_CHECK
+    if re.search(r"\b(approve|deny)\b", text) and _SWEEPING.search(text):
+        return Intent.OTHER
     for intent, pattern in _VERBS:
         if re.search(pattern, text) and _about_a_request(intent, masked):
             return intent
@@ -168,6 +182,6 @@ def _purpose(bare: str) -> str | None:
         again = _PURPOSE.search(words)
         if again is None:
             plain = re.sub(r"^(?:so (?:that )?(?:i|we) can|to|for)\s+", "", words, flags=re.IGNORECASE)
-            return plain if not re.match(r"^(an?|the|production|prod|staging|dev)\b.{0,12}$", plain) else None
+            return plain if not re.match(r"^(an?|the|half|production|prod|staging|dev)\b.{0,12}$", plain) else None
         match = again
     return None

@@ -18,7 +18,7 @@ _LINK: Final = re.compile(r"<(?:[@#!][^>]*|([^>|]*)\|?([^>]*))>")
 _EMOJI: Final = re.compile(r":[a-z0-9_+-]+:")
 _REQUEST: Final = re.compile(r"\b(?:req(?:uest)?[- #]?|#)([1-9][0-9]{2,8})\b", re.IGNORECASE)
 _LOOKS_LIKE_GPU: Final = re.compile(r"\b[abhlv][1-9][0-9]{1,3}s?\b|\brtx ?[0-9]{4}\b|\bgpus?\b", re.IGNORECASE)
-_TYPO: Final = 90
+_TYPO: Final = 92
 
 
 @dataclass(slots=True)
@@ -60,6 +60,11 @@ def mask(text: str, vocabulary: Vocabulary) -> Masked:
     return masked
 
 
+def _shape(word: str) -> tuple[str, int]:
+    """Digits and joints: a typo changes neither, another name does."""
+    return re.sub(r"\D", "", word), len(re.findall(r"[-_ ]", word))
+
+
 def _take_id(masked: Masked, match: re.Match[str]) -> str:
     masked.ids.append(int(match.group(1)))
     return " " * len(match.group())
@@ -86,7 +91,8 @@ def _mask_families(masked: Masked, vocabulary: Vocabulary) -> None:
         for item in getattr(vocabulary, kind):
             families.setdefault(re.split(r"[-_ ]", item.name)[0], []).append(item)
         for family, items in families.items():
-            _mask_word(masked, family, kind, tuple(items))
+            if len(items) > 1:
+                _mask_word(masked, family, kind, tuple(items))
 
 
 def _mask_typos(masked: Masked, vocabulary: Vocabulary) -> None:
@@ -94,7 +100,7 @@ def _mask_typos(masked: Masked, vocabulary: Vocabulary) -> None:
     known = {word: (kind, item) for word, kind, item in _words(vocabulary) if len(word) > 7 and kind != "gpu_types"}  # noqa: PLR2004
     for word in re.findall(r"[a-z][\w-]{6,}", masked.text):
         best = process.extractOne(word, list(known), scorer=fuzz.ratio, score_cutoff=_TYPO)
-        if best and re.sub(r"\D", "", best[0]) == re.sub(r"\D", "", word):
+        if best and _shape(best[0]) == _shape(word):
             kind, item = known[best[0]]
             masked.names.setdefault(kind, []).append((word, (item,)))
             masked.text = masked.text.replace(word, " " * len(word))

@@ -18,7 +18,8 @@ _CORRECTED: Final = re.compile(
 )
 _PLAIN: Final = re.compile(rf"(?<![\w.,-])({NUMBER})(?![\w.]|,\d)")
 _VAGUE: Final = re.compile(
-    r"\b(some|a few|several|many|a bunch of)\b|(?<!\w)-\d+|\d+ ?(?:-|to) ?\d+|\d+e\d+|\d+[.,]\d+"
+    r"\b(some|a few|several|many|a bunch of|hundreds?|thousands?|millions?|billions?)\b"
+    r"|(?<!\w)-\d+|\d+ ?(?:-|to) ?\d+|\d+e\d+|\d+[.,]\d+"
 )
 
 

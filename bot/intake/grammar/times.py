@@ -41,6 +41,8 @@ def find_times(text: str, now: datetime) -> tuple[Times, str]:
         if match and times.start is None:
             times.start = _moment(match.group(1) if day else None, match.groups()[-3:], now, _WORK_START)
             text = text[: match.start()] + " " * len(match.group()) + text[match.end() :]
+    if re.search(r"\b(bis|hasta|jusqu)\b", text):
+        times.durations, times.vague = [], "until"
     if re.search(r"\b(a few|some|several) (hours|days)\b|\b(forever|permanently)\b", text):
         times.vague = "a while"
     return times, text
