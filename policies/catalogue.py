@@ -134,14 +134,16 @@ class Catalogue:
 
     def knows(self, form: Form) -> bool:
         """Whether everything the form names is listed."""
-        if self.owner(form.resource) is None:
+        if self.owner(form.resource) is None or (isinstance(form, GpuForm | DataForm) and form.duration_s <= 0):
             return False
         name = form.resource.partition(":")[2]
         if isinstance(form, GpuForm):
-            return form.gpu_type in self.pools[name].types
+            return form.gpus > 0 and form.gpu_type in self.pools[name].types
         if isinstance(form, DataForm):
             return set(form.columns) <= set(self.datasets[name].columns)
-        return form.version in self.models[form.model].versions if isinstance(form, DeployForm) else False
+        if not isinstance(form, DeployForm) or name != f"{form.model}@{form.environment}":
+            return False
+        return form.version in self.models[form.model].versions
 
 
 def load_catalogue(folder: Path) -> Catalogue:

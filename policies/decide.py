@@ -92,7 +92,8 @@ class Policy:
             found.append(("duration_s", form.duration_s, "form"))
         if isinstance(form, DeployForm):
             found += [(name, value, "house") for name, value in _WORKING.items()]
-        found += [(name, value, "ledger") for name, value in sorted(given.items())]
+        known = {name for name, _, _ in found}
+        found += [(name, value, "ledger") for name, value in sorted(given.items()) if name not in known]
         return tuple(Fact(name=name, value=value, source=source) for name, value, source in found)
 
     def nearest(self, person: str, form: Form, facts: Mapping[str, int | str]) -> Nearest | None:

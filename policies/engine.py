@@ -42,6 +42,9 @@ class Snapshot:
         self.rows = rows
         self.roles = RoleClosure(rows.links)
         self._rules = {rule.id: rule for rule in rows.rules}
+        self._buckets: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
+        for place, rule in enumerate(rows.rules):
+            self._buckets.setdefault((rule.stage, rule.res), []).append((place, rule))
         self._enforcers: dict[tuple[str, ...], _Asked] = {}
         self._lock = threading.Lock()
 
@@ -52,11 +55,8 @@ class Snapshot:
     def candidates(self, stage: str, team: str, resource: str, action: str) -> list[Rule]:
         """Return the rows of a stage that can match, in the file's order."""
         classes = self._catalogue.classes(resource)
-        return [
-            rule
-            for rule in self.rows.rules
-            if rule.stage == stage and rule.dom in {"*", team} and rule.act in {"*", action} and rule.res in classes
-        ]
+        found = [each for name in classes for each in self._buckets.get((stage, name), ())]
+        return [rule for _, rule in sorted(found, key=_place) if rule.dom in {"*", team} and rule.act in {"*", action}]
 
     def first(
         self, stage: str, sub: str, team: str, resource: str, action: str, facts: Mapping[str, int], slot: str = ""
@@ -93,6 +93,10 @@ class Snapshot:
         links = ClassLinks({resource: self._catalogue.classes(resource)})
         request = [sub, team, resource, action, facts, *([slot] if stage == "p3" else [])]
         return asked.ask(links, request)
+
+
+def _place(numbered: tuple[int, Rule]) -> int:
+    return numbered[0]
 
 
 class _Asked:

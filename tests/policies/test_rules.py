@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import RULES
 
-from ledger.nouns import GpuForm
+from ledger.nouns import DeployForm, GpuForm
 from policies.cases import load_cases, run_case
 from policies.decide import Policy, digest_of
 from policies.directory import SlackUser, Stranger, resolve
@@ -167,6 +167,24 @@ def test_a_catalogue_fault_names_its_table(rules):
     path.write_text(path.read_text().replace("price_minor = 280", 'price_minor = "280"'))
     with pytest.raises(PolicyError, match=r"gpu_types\.h100-80gb"):
         Policy.load(rules)
+
+
+@pytest.mark.parametrize("gpus", [0, -5])
+def test_no_devices_or_fewer_are_denied(gpus):
+    assert not POLICY.decide("user:U01MIRA", form(gpus, 1), KNOWN).permitted
+    assert not POLICY.decide("user:U01MIRA", form(1, 0), KNOWN).permitted
+
+
+def test_a_deployment_whose_resource_says_otherwise_is_denied():
+    lying = DeployForm(
+        resource="deploy:fraud-detector@dev", model="churn-predictor", version="2.1.0", environment="production"
+    )
+    assert not POLICY.decide("user:U01MIRA", lying, KNOWN).permitted
+
+
+def test_given_facts_never_override_those_of_the_form():
+    lying = {**KNOWN, "gpus": 1, "cost_minor": 1, "duration_s": 1}
+    assert not POLICY.decide("user:U01MIRA", form(16, 72), lying).permitted
 
 
 def form(gpus, hours):
