@@ -30,6 +30,8 @@ const stream = new Stream(heard, (open, again) => {
 function addressed() {
   const address = new URLSearchParams(location.hash.slice(1));
   keepToken(address.get("token"));
+  address.delete("token");
+  if (location.hash.includes("token=")) history.replaceState(null, "", `#${address}`);
   const theme = address.get("theme");
   if (theme) document.documentElement.dataset.theme = theme;
   return {
@@ -42,10 +44,18 @@ function addressed() {
 
 function address() {
   const { me, at, thread: root } = session;
-  const known = { as: me.id, at, ...(root ? { thread: root } : {}) };
+  const known = { as: me.id, at: placeName(at), ...(root ? { thread: root } : {}) };
   const theme = document.documentElement.dataset.theme;
   const hash = new URLSearchParams(theme ? { ...known, theme } : known).toString();
   if (location.hash.slice(1) !== hash) history.replaceState(null, "", `#${hash}`);
+}
+
+/** Return what a person would write for a place, `gpu-requests` or `dm`; the id where that would lead elsewhere. */
+function placeName(at) {
+  const room = at === "home" ? null : roomAt(at);
+  if (!room) return "home";
+  const name = isDirect(room) ? (room.is_app ? "dm" : room.with) : room.name;
+  return name !== "home" && roomAt(name) === room ? name : room.id;
 }
 
 // --- going somewhere
@@ -221,6 +231,7 @@ async function start() {
   session.me = null;
   await actAs(known?.id ?? session.boot.people[0].id, wanted.at);
   if (wanted.thread || wanted.message) await goTo(session.at, wanted.thread, wanted.message);
+  part("desk").setAttribute("aria-busy", "false");
   setInterval(tick, TICK_MS);
   document.addEventListener("keydown", keys);
   document.addEventListener("click", followed);

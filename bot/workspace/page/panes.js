@@ -4,6 +4,7 @@ import { get, post } from "./api.js";
 import { drawBlocks } from "./blocks.js";
 import { Composer } from "./composer.js";
 import { icon, node } from "./dom.js";
+import { Hint } from "./hint.js";
 import { MessageList, isLookedAt, told } from "./messages.js";
 import { isDirect, session } from "./session.js";
 import { toast } from "./toasts.js";
@@ -29,12 +30,14 @@ export class RoomPane {
     this.list = new MessageList({ label: "Messages", openThread, empty: `Nothing was said here yet. Mention @${session.boot.bot.name.toLowerCase()} to ask.` });
     const name = isDirect(room) ? room.name : `#${room.name}`;
     this.composer = new Composer({ id: "composer", placeholder: `Message ${name}`, keys: true, send: (text) => this.#send(text) });
-    element.replaceChildren(bar("h1", isDirect(room) ? room.name : `# ${room.name}`, subtitle(room), burger(openMenu)), this.list.element, this.composer.element);
+    this.hint = new Hint(room, (text) => this.composer.type(text));
+    element.replaceChildren(bar("h1", isDirect(room) ? room.name : `# ${room.name}`, subtitle(room), burger(openMenu)), this.list.element, node("div", { class: "below" }, this.hint.element, this.composer.element));
   }
 
   /** Show what is there now; what is looked at counts as read. */
   async refresh() {
     const { messages } = await get("/ui/messages", { channel: this.room.id });
+    this.hint.show(messages);
     this.list.show(messages);
     if (isLookedAt()) await post("/ui/read", { channel: this.room.id });
   }
