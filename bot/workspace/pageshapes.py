@@ -39,7 +39,7 @@ def _person(person: Person, index: int) -> Json:
 
 
 def state(core: Core, user: str) -> Json:
-    """Return the conversations of `user`, and what everybody has not read yet."""
+    """Return the conversations of `user`, and how much that is for them each person has not read yet."""
     core.state.direct(user, core.bot)
     rooms = core.state.rooms_of(user)
     return {
@@ -50,7 +50,7 @@ def state(core: Core, user: str) -> Json:
 
 
 def _unread(core: Core, user: str) -> int:
-    return sum(core.state.unread(user, room) for room in core.state.rooms_of(user))
+    return sum(core.state.calls(user, room) for room in core.state.rooms_of(user))
 
 
 def _channel(core: Core, user: str, room: Room) -> Json:
@@ -61,6 +61,7 @@ def _channel(core: Core, user: str, room: Room) -> Json:
         "is_private": room.is_private,
         "members": len(room.members),
         "unread": core.state.unread(user, room),
+        "calls": core.state.calls(user, room),
     }
 
 
@@ -85,6 +86,7 @@ def messages(core: Core, user: str, room: Room, thread: str) -> Json:
 def message(core: Core, each: Message) -> Json:
     """Return one message as the page draws it."""
     person = core.state.people.get(each.user)
+    replies = [] if each.viewer else core.state.thread(each.channel, each.ts)[1:]
     return {
         "ts": each.ts,
         "channel": each.channel,
@@ -94,7 +96,8 @@ def message(core: Core, each: Message) -> Json:
         "text": each.text,
         "blocks": each.blocks,
         "thread_ts": each.thread_ts or None,
-        "reply_count": len(core.state.thread(each.channel, each.ts)) - 1 if not each.viewer else 0,
+        "reply_count": len(replies),
+        "latest_reply": replies[-1].ts if replies else None,
         "edited": each.edited is not None,
         "ephemeral": bool(each.viewer),
         "reactions": each.reactions,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from bot.workspace.errors import SlackError
 from bot.workspace.idents import Identity, Stamps, derived_id
+from bot.workspace.mention import mentions
 from bot.workspace.model import Channel, Message, Person, Room, StoredFile, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bot.workspace.store import Store
 
@@ -164,16 +165,24 @@ class State:
 
     def unread(self, user: str, room: Room) -> int:
         """Return how many messages of others came since `user` read; of threads, only those the user is part of."""
+        return sum(1 for _ in self._news(user, room))
+
+    def calls(self, user: str, room: Room) -> int:
+        """Return how many of the unread messages are for `user`: all in direct messages, elsewhere the mentions."""
+        return sum(room.is_im or user in mentions(each.text) for each in self._news(user, room))
+
+    def _news(self, user: str, room: Room) -> Iterator[Message]:
         seen = self.read.get((user, room.id), "0")
-        count = 0
         for ts, message in reversed(self.messages[room.id].items()):
             if ts <= seen:
-                break
-            count += message.user != user and self._concerns(user, room, message)
-        return count
+                return
+            if message.user != user and self._concerns(user, room, message):
+                yield message
 
     def _concerns(self, user: str, room: Room, message: Message) -> bool:
         if room.is_im or not message.thread_ts or message.broadcast:
+            return True
+        if user in mentions(message.text):
             return True
         return any(each.user == user for each in self.thread(room.id, message.thread_ts))
 

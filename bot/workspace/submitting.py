@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.workspace import shapes
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 TROUBLE: Final = "We had some trouble connecting. Try again?"
 MISSING: Final = "Please complete this required field."
+_WHOLE: Final = re.compile(r"-?[0-9]{1,16}")
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?")
 NOT_OFFERED: Final = "Choose one of the options."
 
 
@@ -74,6 +78,8 @@ def _unfit(block: Json, entry: Json) -> str:
         return "" if block.get("optional") else MISSING
     if element["type"] == "plain_text_input":
         return _wrong_length(element, str(given))
+    if element["type"] == "number_input":
+        return _wrong_number(element, str(given))
     return "" if _is_offered(element, given) else NOT_OFFERED
 
 
@@ -87,6 +93,15 @@ def _wrong_length(element: Json, text: str) -> str:
     if len(text) < least:
         return f"Write at least {least} characters."
     return f"Write at most {most} characters." if len(text) > most else ""
+
+
+def _wrong_number(element: Json, text: str) -> str:
+    if not (_DECIMAL if element["is_decimal_allowed"] else _WHOLE).fullmatch(text):
+        return "Enter a number." if element["is_decimal_allowed"] else "Enter a whole number."
+    least, most = element.get("min_value"), element.get("max_value")
+    if least is not None and Decimal(text) < Decimal(least):
+        return f"Enter {least} or more."
+    return f"Enter {most} or less." if most is not None and Decimal(text) > Decimal(most) else ""
 
 
 def _follow(core: Core, view: View, answer: Json) -> Json:

@@ -59,14 +59,13 @@ export async function download(file) {
 export class Stream {
   /**
    * @param {(note: object) => void} tell
-   * @param {(open: boolean, again: boolean) => void} turn told when the connection opens or is lost
+   * @param {(open: boolean) => void} turn told when the connection opens or is lost
    */
   constructor(tell, turn) {
     this.tell = tell;
     this.turn = turn;
     this.socket = null;
     this.pause = 0;
-    this.wasOpen = false;
   }
 
   /** Listen as the person that is acted as now. */
@@ -85,13 +84,12 @@ export class Stream {
   #opened(socket) {
     if (socket !== this.socket) return;
     this.pause = 0;
-    this.turn(true, this.wasOpen);
-    this.wasOpen = true;
+    this.turn(true);
   }
 
   #lost(socket) {
     if (socket !== this.socket) return;
-    this.turn(false, this.wasOpen);
+    this.turn(false);
     this.pause = Math.min(5000, this.pause * 2 || 400);
     setTimeout(() => socket === this.socket && this.listen(), this.pause);
   }

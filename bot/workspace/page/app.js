@@ -20,9 +20,10 @@ let modal = null;
 let beforeThread = null; // what had the focus when the thread was opened
 let skew = 0; // the workspace's clock less this machine's, in seconds
 
-const stream = new Stream(heard, (open, again) => {
+// What changed while the connection was being made was told to nobody, so it is asked for.
+const stream = new Stream(heard, (open) => {
   part("link").textContent = open ? "" : "Not connected. Trying again.";
-  if (open && again) everything();
+  if (open && pane && modal) everything();
 });
 
 // --- the address: #as=U01MIRA&at=gpu-requests&thread=1700000000.000100&theme=dark

@@ -113,7 +113,7 @@ export class MessageList {
   #replyButton(message) {
     if (!this.openThread || message.ephemeral || message.reply_count) return null;
     const open = () => this.openThread(message.thread_ts ?? message.ts);
-    return node("button", { type: "button", class: "reply", "data-action": "reply", on: { click: open } }, icon("reply"), "Reply in thread");
+    return node("button", { type: "button", class: "reply", "data-action": "reply", on: { click: open } }, icon("reply"), node("span", {}, "Reply in thread"));
   }
 
   #host(message) {

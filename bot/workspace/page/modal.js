@@ -15,7 +15,7 @@ export class Modal {
     this.values = {};
     this.trouble = "";
     this.before = null;
-    this.dialog = node("dialog", { id: "modal", "aria-labelledby": "modal-title", on: { cancel: (event) => this.#cancel(event) } });
+    this.dialog = node("dialog", { id: "modal", "aria-labelledby": "modal-title", on: { cancel: (event) => this.#cancel(event), keydown: (event) => this.#wrap(event) } });
     document.body.append(this.dialog);
   }
 
@@ -100,6 +100,16 @@ export class Modal {
     if (!this.view) return;
     await told(post("/ui/close", { view_id: this.view.id }));
     await this.refresh();
+  }
+
+  /** Tab after the last control comes to the first, and back; the browser alone would leave the dialog in between. */
+  #wrap(event) {
+    if (event.key !== "Tab") return;
+    const controls = [...this.dialog.querySelectorAll("button, input, select, textarea, a[href]")].filter((each) => !each.disabled);
+    const [from, to] = event.shiftKey ? [controls[0], controls.at(-1)] : [controls.at(-1), controls[0]];
+    if (document.activeElement !== from) return;
+    event.preventDefault();
+    to.focus();
   }
 
   #cancel(event) {

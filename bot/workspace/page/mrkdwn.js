@@ -14,6 +14,7 @@ const INLINE = new RegExp(
     "(?<!\\w)_(\\S|\\S[^\\n]*?\\S)_(?!\\w)",
     "(?<!\\w)~(\\S|\\S[^\\n]*?\\S)~(?!\\w)",
     ":([a-z0-9_+'-]+):",
+    "(https?:\\/\\/[^\\s<>|*`]*[^\\s<>|*`.,;:!?)\"'])",
   ].join("|"),
   "g",
 );
@@ -81,13 +82,18 @@ function inline(text) {
   return parts;
 }
 
-function marked([whole, code, target, label, bold, italic, struck, shortcode]) {
+function marked([whole, code, target, label, bold, italic, struck, shortcode, address]) {
   if (code !== undefined) return node("code", {}, unescape(code));
   if (target !== undefined) return reference(whole, target, label);
   if (bold !== undefined) return node("strong", {}, inline(bold));
   if (italic !== undefined) return node("em", {}, inline(italic));
   if (struck !== undefined) return node("s", {}, inline(struck));
+  if (address !== undefined) return link(address, address);
   return emoji(shortcode);
+}
+
+function link(target, label) {
+  return node("a", { href: unescape(target), target: "_blank", rel: "noopener noreferrer" }, unescape(label));
 }
 
 function emoji(shortcode) {
@@ -101,7 +107,7 @@ function reference(whole, target, label) {
   if (kind === "#") return room(rest, label);
   if (kind === "!") return special(rest, label) ?? unescape(whole);
   if (!/^(https?:|mailto:)/.test(target)) return unescape(whole);
-  return node("a", { href: unescape(target), target: "_blank", rel: "noopener noreferrer" }, unescape(label ?? target));
+  return link(target, label ?? target);
 }
 
 function room(id, label) {

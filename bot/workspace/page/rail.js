@@ -16,7 +16,7 @@ export function drawRail(rail, go) {
     node("div", { class: "brand" }, face(boot.bot.id, { small: true }), node("span", {}, boot.workspace)),
     ...group("Act as", boot.people.map((person) => personEntry(person, go))),
     ...group("Channels", rooms.channels.map((room) => entry({
-      key: room.id, current: at === room.id, unread: room.unread, badge: 0, name: room.name,
+      key: room.id, current: at === room.id, unread: room.unread, badge: room.calls, name: room.name,
       sign: node("span", { class: "sign" }, icon(room.is_private ? "lock" : "hash")), on: () => go.goTo(room.id),
     }))),
     ...group("Direct messages", rooms.dms.map((room) => entry({

@@ -129,7 +129,16 @@ def test_unread_counts_others_messages_until_they_are_read(web, mira, ines):
     ines.say("gpu-desk", "in a thread mira is not part of", ts)
     state = mira.state()
     assert (state["dms"][0]["unread"], state["channels"][0]["unread"]) == (1, 2)
-    assert ines.state()["unread_by_person"] == {"U01MIRA": 3, "U02INES": 0, "U03GUEST": 2}
+    mira.read("gpu-desk")
+    assert mira.state()["channels"][0]["unread"] == 0
+
+
+def test_a_persons_badge_counts_what_is_for_them_direct_messages_and_mentions(web, mira, ines):
+    web.chat_postMessage(channel="U01MIRA", text="one")
+    ts = ines.say("gpu-desk", "for everybody")
+    ines.say("gpu-desk", "in a thread, for @mira", ts)
+    assert ines.state()["unread_by_person"] == {"U01MIRA": 2, "U02INES": 0, "U03GUEST": 0}
+    assert mira.state()["channels"][0]["calls"] == 1
     mira.read("gpu-desk")
     assert mira.state()["unread_by_person"]["U01MIRA"] == 1
 
