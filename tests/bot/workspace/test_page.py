@@ -472,3 +472,48 @@ def test_what_changes_is_announced(visit):
     expect(page.get_by_role("log", name="Messages")).to_have_attribute("aria-live", "polite")
     expect(page.locator("#toasts")).to_have_attribute("role", "status")
     expect(page.get_by_role("button", name="gpu-desk")).to_have_attribute("aria-current", "true")
+
+
+def test_an_example_fills_the_message_box_and_sends_nothing(visit, mira):
+    page = visit()
+    example = page.get_by_role("list", name="For example").get_by_role("button")
+    example.click()
+    expect(box(page)).to_have_value("@quartermaster 4 h100 for 3 hours so I can retrain churn")
+    expect(box(page)).to_be_focused()
+    assert mira.messages("gpu-desk") == []
+
+
+def test_the_examples_go_once_the_person_has_written_and_stay_for_others(visit):
+    page = visit()
+    examples = page.get_by_role("list", name="For example")
+    box(page).fill("hello")
+    box(page).press("Enter")
+    expect(page.locator(".said")).to_have_text("hello")
+    expect(examples).to_have_count(0)
+    page.get_by_role("button", name=re.compile("^Ines")).click()
+    expect(examples).to_have_count(1)
+
+
+def test_the_address_names_the_place_as_people_do_and_leads_back_to_it(visit):
+    page = visit(at="pair")
+    for entry, name, heading in (
+        ("gpu-desk", "gpu-desk", "# gpu-desk"),
+        ("Quartermaster", "dm", "Quartermaster"),
+        ("Home", "home", "Quartermaster"),
+    ):
+        page.get_by_role("navigation").get_by_role("button", name=entry, exact=True).click()
+        expect(page).to_have_url(re.compile(rf"#as=U01MIRA&at={name}$"))
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        current = page.get_by_role("navigation").get_by_role("button", name=entry, exact=True)
+        expect(current).to_have_attribute("aria-current", "true")
+
+
+def test_the_focus_stays_in_a_modal_whichever_way_one_tabs(visit, asked):
+    page = visit()
+    page.get_by_role("button", name="Deny").click()
+    expect(page.get_by_label("Reason")).to_be_focused()
+    for key in ("Tab", "Shift+Tab"):
+        for _ in range(12):
+            page.keyboard.press(key)
+            assert page.evaluate("document.activeElement.closest('dialog') !== null")
