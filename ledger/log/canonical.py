@@ -7,7 +7,7 @@ under these restrictions orjson with sorted keys gives the bytes of RFC 8785; ou
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,14 +17,16 @@ from ledger.errors import MalformedError, NotCanonicalError
 from ledger.log.store import Draft
 
 WIDEST: Final = 2**53
-_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
-_FIRST_YEAR: Final = 1000
+DEEPEST: Final = 64
+_TIME_LENGTH: Final = len("2026-01-01T00:00:00.000000Z")
 _ENVELOPE: Final = frozenset({"v", "id", "kind", "at", "actor", "stream", "version", "body"})
+_KINDS: Final = (("v", int), ("version", int), ("id", str), ("kind", str), ("actor", str), ("stream", str))
+_ID: Final = re.compile("[0-9a-f]{32}")
 
 
 def canonical(value: Any) -> bytes:
     """Return the canonical bytes of `value`; raises NotCanonicalError when it holds what an entry may not."""
-    _guard(value)
+    _guard(value, DEEPEST)
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError) as error:  # lone surrogates
@@ -46,21 +48,24 @@ def parse(data: bytes) -> Any:
     return value
 
 
-def _guard(value: Any) -> None:
+def _guard(value: Any, deeper: int) -> None:
     kind = type(value)
     if value is None or kind is str or kind is bool:
         return
     if kind is int:
         if not -WIDEST < value < WIDEST:
-            raise NotCanonicalError(f"integer {value} is too wide")
-    elif kind is dict:
+            raise NotCanonicalError(f"integer of {value.bit_length()} bits is too wide")
+        return
+    if deeper == 0:
+        raise NotCanonicalError("nested too deeply")
+    if kind is dict:
         for key, item in value.items():
             if type(key) is not str or not key.isascii():
                 raise NotCanonicalError(f"key {key!r} is not ASCII text")
-            _guard(item)
+            _guard(item, deeper - 1)
     elif kind is list:
         for item in value:
-            _guard(item)
+            _guard(item, deeper - 1)
     else:
         raise NotCanonicalError(f"{kind.__name__} is not allowed")
 
@@ -69,18 +74,19 @@ def format_time(moment: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC, `Z`, with six digits of a second."""
     if moment.utcoffset() is None:
         raise NotCanonicalError("a time without zone")
-    return moment.astimezone(UTC).strftime(_TIME) if moment.year >= _FIRST_YEAR else _refuse_year(moment)
-
-
-def _refuse_year(moment: datetime) -> str:
-    raise NotCanonicalError(f"year {moment.year}")
+    try:
+        return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    except OverflowError as error:
+        raise NotCanonicalError("a time outside the years 1 to 9999") from error
 
 
 def parse_time(text: str) -> datetime:
     """Return the time that `format_time` wrote as `text`; anything else raises MalformedError."""
+    if type(text) is not str or len(text) != _TIME_LENGTH or text[-1] != "Z":
+        raise MalformedError(f"not a time: {text!r}")
     try:
-        moment = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
-    except (TypeError, ValueError) as error:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
         raise MalformedError(f"not a time: {text!r}") from error
     if format_time(moment) != text:
         raise MalformedError(f"not a time: {text!r}")
@@ -89,32 +95,59 @@ def parse_time(text: str) -> datetime:
 
 def commitment(salt: bytes, value: str) -> str:
     """Return SHA-256(salt || UTF-8 of value), 64 hex digits: what a leaf holds of a personal value."""
-    return hashlib.sha256(salt + value.encode()).hexdigest()
+    try:
+        return hashlib.sha256(salt + value.encode()).hexdigest()
+    except UnicodeEncodeError as error:
+        raise NotCanonicalError("a personal value is not Unicode text") from error
+
+
+def at_path(body: Any, path: str) -> Any:
+    """Return what stands at a dotted path in a body (list items by index), None when nothing does."""
+    for step in path.split("."):
+        if isinstance(body, list):
+            body = body[int(step)] if step.isdecimal() and step.isascii() and int(step) < len(body) else None
+        else:
+            body = body.get(step) if isinstance(body, dict) else None
+    return body
 
 
 def entry_bytes(draft: Draft, stream: str, version: int, at: datetime) -> bytes:
     """Return the bytes of an entry in its place: what its leaf hashes."""
-    return canonical(
-        {
-            "v": draft.v,
-            "id": draft.id,
-            "kind": draft.kind,
-            "at": format_time(at),
-            "actor": draft.actor,
-            "stream": stream,
-            "version": version,
-            "body": dict(draft.body),
-        }
-    )
+    return place_body(canonical(dict(draft.body)), draft, stream, version, format_time(at))
 
 
-def parse_entry(data: bytes) -> Mapping[str, Any]:
+def place_body(body: bytes, draft: Draft, stream: str, version: int, at: str) -> bytes:
+    """Return the entry's bytes around a body that is canonical already: what is left to do inside the lock."""
+    envelope = {
+        "v": draft.v,
+        "id": draft.id,
+        "kind": draft.kind,
+        "at": at,
+        "actor": draft.actor,
+        "stream": stream,
+        "version": version,
+    }
+    _guard(envelope, 1)
+    try:
+        return orjson.dumps({**envelope, "body": orjson.Fragment(body)}, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError) as error:  # lone surrogates
+        raise NotCanonicalError(str(error)) from error
+
+
+def parse_entry(data: bytes) -> dict[str, Any]:
     """Return the envelope of an entry; raises MalformedError when it is not one."""
     value = parse(data)
-    if not isinstance(value, dict) or set(value) != _ENVELOPE or not isinstance(value["body"], dict):
+    if not isinstance(value, dict) or value.keys() != _ENVELOPE or type(value["body"]) is not dict:
         raise MalformedError("not an entry")
     parse_time(value["at"])
-    for name, kind in (("v", int), ("version", int), ("id", str), ("kind", str), ("actor", str), ("stream", str)):
+    for name, kind in _KINDS:
         if type(value[name]) is not kind:
             raise MalformedError(f"{name} is not {kind.__name__}")
+    if value["version"] < 1 or value["v"] < 1 or not is_id(value["id"]):
+        raise MalformedError("not an entry: id, v or version")
     return value
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is 32 lower-case hex digits."""
+    return _ID.fullmatch(text) is not None

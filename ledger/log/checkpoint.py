@@ -23,6 +23,9 @@ from ledger.log.merkle import HASH_SIZE
 
 _ED25519: Final = b"\x01"
 _ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+_FIELD: Final = 2**255 - 19
+_OF_ORDER_8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_SMALL_ORDER: Final = {0, 1, _FIELD - 1, _OF_ORDER_8, _FIELD - _OF_ORDER_8}
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _SIGNATURE: Final = re.compile(r"\u2014 (\S+) (\S+)\n")
 
@@ -77,6 +80,7 @@ class Signer:
 def open_checkpoint(note: str, verifier_key: str) -> Checkpoint:
     """Return the checkpoint in a signed note; raises CheckpointError unless this key signed exactly these bytes."""
     name, key_hash, raw = _parse_key(verifier_key)
+    _check_text(note)
     body, gap, signatures = note.partition("\n\n")
     found = [(n, _decode(s)) for n, s in _SIGNATURE.findall(signatures)]
     if not gap or "".join(f"\u2014 {n} {base64.b64encode(s).decode()}\n" for n, s in found) != signatures:
@@ -109,13 +113,35 @@ def _parse_body(body: str) -> Checkpoint:
 
 
 def _parse_key(text: str) -> tuple[str, bytes, bytes]:
+    _check_text(text)
     parts = text.strip().split("+", 2)
-    if len(parts) != 3:  # noqa: PLR2004 name, hash, key
+    if len(parts) != 3 or not parts[0] or any(each.isspace() for each in parts[0]):  # noqa: PLR2004 name, hash, key
         raise CheckpointError("not a verifier key: name+hash+key")
     key = _decode(parts[2])
     if key[:1] != _ED25519 or len(key) != 33 or _key_hash(parts[0], key[1:]).hex() != parts[1]:  # noqa: PLR2004
         raise CheckpointError("not a verifier key of Ed25519")
+    if _is_weak(key[1:]):
+        raise CheckpointError("a key that signs for everybody, or is written in a second way")
     return parts[0], bytes.fromhex(parts[1]), key[1:]
+
+
+def _is_weak(raw: bytes) -> bool:
+    """Whether a public key has small order or is not encoded as encoding would."""
+    y = int.from_bytes(raw, "little") & (2**255 - 1)
+    return y >= _FIELD or y in _SMALL_ORDER
+
+
+def _check_text(text: str) -> None:
+    if not text.isascii() and not _encodes(text):
+        raise CheckpointError("not Unicode text")
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _key_hash(name: str, raw: bytes) -> bytes:

@@ -1,11 +1,18 @@
 """The tables of the log: insert-only by triggers, so that the database itself refuses update, delete and replace.
 
-Triggers are a seat belt against programs; evidence against people is a checkpoint held elsewhere.
+Triggers are a seat belt against programs; evidence against people is a checkpoint held elsewhere. Each guard closes a
+way in: `INSERT OR REPLACE` fires no delete trigger, so every insert must go behind the last row, by each of its keys.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+ERASING: Final = "ledger_erasing"
+"""A SQL function that only the store's own connection has: elsewhere deleting a sealed value fails for want of it."""
+
+TILE_LEVEL_SHIFT: Final = 48
+"""A tile's place is its level shifted by this, plus its number: one integer key, no second one to replace by."""
 
 SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS entry (
@@ -13,23 +20,25 @@ SCHEMA: Final = (
         actor TEXT NOT NULL, id TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL, leaf_hash BLOB NOT NULL,
         UNIQUE (stream, version)) STRICT""",
     "CREATE TABLE IF NOT EXISTS batch (size INTEGER PRIMARY KEY, root BLOB NOT NULL, frontier BLOB NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS tile (number INTEGER PRIMARY KEY, hashes BLOB NOT NULL, root BLOB NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS tile (place INTEGER PRIMARY KEY, root BLOB NOT NULL, hashes BLOB NOT NULL) STRICT",
     """CREATE TABLE IF NOT EXISTS sealed (
         commitment BLOB PRIMARY KEY, seq INTEGER NOT NULL, field TEXT NOT NULL, salt BLOB NOT NULL, value TEXT NOT NULL
-        ) STRICT""",
+        ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS sealed_seq ON sealed (seq)",
     """CREATE TRIGGER IF NOT EXISTS entry_place BEFORE INSERT ON entry
-        WHEN new.seq <> (SELECT coalesce(max(seq), -1) + 1 FROM entry)
-        BEGIN SELECT raise(ABORT, 'an entry goes behind the last one'); END""",
-    """CREATE TRIGGER IF NOT EXISTS entry_again BEFORE INSERT ON entry
-        WHEN EXISTS (SELECT 1 FROM entry WHERE id = new.id OR (stream = new.stream AND version = new.version))
-        BEGIN SELECT raise(ABORT, 'an entry is never replaced'); END""",
+        WHEN new.seq IS NOT (SELECT coalesce(max(seq), -1) + 1 FROM entry)
+          OR EXISTS (SELECT 1 FROM entry WHERE id = new.id)
+          OR EXISTS (SELECT 1 FROM entry WHERE stream = new.stream AND version = new.version)
+        BEGIN SELECT raise(ABORT, 'an entry goes behind the last one and replaces none'); END""",
     """CREATE TRIGGER IF NOT EXISTS batch_place BEFORE INSERT ON batch
-        WHEN new.size <= (SELECT coalesce(max(size), 0) FROM batch)
+        WHEN new.size IS NULL OR new.size <= (SELECT coalesce(max(size), 0) FROM batch)
         BEGIN SELECT raise(ABORT, 'a batch goes behind the last one'); END""",
-    """CREATE TRIGGER IF NOT EXISTS tile_place BEFORE INSERT ON tile
-        WHEN new.number <> (SELECT coalesce(max(number), -1) + 1 FROM tile)
-        BEGIN SELECT raise(ABORT, 'a tile goes behind the last one'); END""",
+    f"""CREATE TRIGGER IF NOT EXISTS tile_place BEFORE INSERT ON tile
+        WHEN new.place IS NOT (
+            SELECT coalesce(max(place) + 1, new.place >> {TILE_LEVEL_SHIFT} << {TILE_LEVEL_SHIFT}) FROM tile
+            WHERE place >= new.place >> {TILE_LEVEL_SHIFT} << {TILE_LEVEL_SHIFT}
+              AND place < (new.place >> {TILE_LEVEL_SHIFT}) + 1 << {TILE_LEVEL_SHIFT})
+        BEGIN SELECT raise(ABORT, 'a tile goes behind the last one of its level'); END""",  # noqa: S608 constants
     """CREATE TRIGGER IF NOT EXISTS sealed_again BEFORE INSERT ON sealed
         WHEN EXISTS (SELECT 1 FROM sealed WHERE commitment = new.commitment)
         BEGIN SELECT raise(ABORT, 'a value is sealed once'); END""",
@@ -41,4 +50,6 @@ SCHEMA: Final = (
     ),
     """CREATE TRIGGER IF NOT EXISTS sealed_no_update BEFORE UPDATE ON sealed
         BEGIN SELECT raise(ABORT, 'a sealed value is erased or kept, never changed'); END""",
+    f"""CREATE TRIGGER IF NOT EXISTS sealed_no_delete BEFORE DELETE ON sealed WHEN NOT {ERASING}()
+        BEGIN SELECT raise(ABORT, 'a sealed value is deleted by an erasure alone'); END""",
 )

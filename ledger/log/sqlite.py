@@ -1,41 +1,37 @@
 """A store in one SQLite file that several processes may share: group commit in each process behind the turnstile.
 
-Every append waits for its place in a batch. The first waiter of a process becomes its leader: it takes the lock, writes
-whatever waits by then in one transaction with one sync, and wakes the others. If the process dies before the commit,
-nothing was written and nobody was told otherwise.
+The first waiter of a process takes the lock and writes whatever waits by then in one transaction with one sync. If the
+process dies before the commit, nothing was written and nobody was told otherwise.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.errors import LedgerError, ReadOnlyError
-from ledger.log import kernel, merkle
-from ledger.log.canonical import canonical
+from ledger.log import kernel
+from ledger.log.connections import BUSY_S, Readers, open_reader, open_writer
+from ledger.log.group import GroupCommit, Waiter
 from ledger.log.memory import utc_now
+from ledger.log.merkle import Frontier
+from ledger.log.reading import Reading
+from ledger.log.rows import is_of_one, told
 from ledger.log.schema import SCHEMA
-from ledger.log.store import Clock, Move, Projector, Receipt, Stored
+from ledger.log.store import Clock, Move, Projector, Receipt
 from ledger.log.turnstile import Turnstile
 
-MOST_WAITERS: Final = 1000
+_FORK_S: Final = 1.0
+_TRIES: Final = 5
 
 
-@dataclass(slots=True)
-class _Waiter:
-    moves: Sequence[Move]
-    done: threading.Event = field(default_factory=threading.Event)
-    receipt: Receipt | None = None
-    error: BaseException | None = None
-
-
-class SqliteStore:
+class SqliteStore(Reading):
     """Entries in the file at `path`.
 
     Args:
@@ -44,6 +40,9 @@ class SqliteStore:
         schema: their tables; idempotent statements.
         clock: now, for `at`.
         read_only: never write, not even tables; for verifying somebody else's file.
+
+    Raises:
+        TamperedError: the last batch and the last entry disagree.
     """
 
     def __init__(
@@ -59,215 +58,182 @@ class SqliteStore:
         self._projectors = tuple(projectors)
         self._clock = clock
         self._read_only = read_only
-        self._turnstile = Turnstile(self._path)
+        self._is_still = False
+        self._turnstile = Turnstile(self._path, BUSY_S)
         self._fresh()
-        _FORKED.add(self)
+        _OPEN.add(self)
         if not read_only:
-            self._prepare(schema)
-        kernel.head(self._reader())
+            self._make(schema)
+        with self._reading() as tx:
+            kernel.head(tx)
 
     def _fresh(self) -> None:
-        self._pid = os.getpid()
-        self._waiting: list[_Waiter] = []
-        self._mutex = threading.Lock()
-        self._leader = threading.Lock()
-        self._local = threading.local()
+        self._group = GroupCommit(self._turnstile.pass_through, self._commit)
+        self._readers = Readers(self._path)
         self._writer: sqlite3.Connection | None = None
 
+    # -- forking ------------------------------------------------------------------------------------------------
+
+    def hold_still(self) -> None:
+        """Finish what is being written and read, close every connection, and keep them closed until `go_on`."""
+        self._readers.hold_still()
+        # The writer is closed under the lock, and must still be closed when no thread of ours can take it any more.
+        # Where another process holds the lock for long, the fork goes on and the child leaves the writer alone.
+        for _ in range(_TRIES):
+            with suppress(LedgerError):
+                self._close_writer(_FORK_S)
+            still_open = self._writer
+            self._is_still = self._turnstile.hold_still(_FORK_S)
+            if not self._is_still or still_open or self._writer is None:
+                return
+            self._turnstile.go_on()
+            self._is_still = False
+
+    def go_on(self) -> None:
+        """Write and read again."""
+        if self._is_still:
+            self._turnstile.go_on()
+        self._readers.go_on()
+
     def forget_parent(self) -> None:
-        """Start anew in a forked child: connections and locks of the parent are not ours."""
-        self._turnstile.forget()
+        """Start anew in a forked child: threads, locks and connections of the parent are not ours."""
+        # What could not be closed in time stays open and unused: closing it here could end locks of ours.
+        _INHERITED.append((self._writer, self._readers))
+        self._turnstile.forget_parent()
+        self._is_still = False
         self._fresh()
 
-    def _prepare(self, schema: Sequence[str]) -> None:
+    def _make(self, schema: Sequence[str]) -> None:
+        """Create what is missing. A file that cannot be written stays readable; appending will say why it cannot."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._turnstile.pass_through():
                 tx = self._connect()
-                tx.execute("PRAGMA journal_mode = WAL")
+                tx.execute("BEGIN IMMEDIATE")
                 for statement in (*SCHEMA, *schema):
                     tx.execute(statement)
-        except (sqlite3.OperationalError, OSError, ReadOnlyError):
-            # Reading must work all the same; appending will say why it cannot.
-            self._writer = None
-            if not self._path.exists():
-                raise
+                tx.execute("COMMIT")
+        except (sqlite3.Error, OSError, ReadOnlyError) as error:
+            self._drop_writer()
+            what = told(error)
+            if not isinstance(what, ReadOnlyError) or not self._path.exists():
+                raise what from error
 
     # -- writing ------------------------------------------------------------------------------------------------
 
     def append(self, moves: Sequence[Move]) -> Receipt:
         """Write every move in one transaction and return when it is durable."""
-        for move in moves:
-            for draft in move.drafts:
-                canonical(draft.body)
-        if self._read_only:
-            raise ReadOnlyError("opened for reading")
-        waiter = _Waiter(moves)
-        with self._mutex:
-            self._waiting.append(waiter)
-        while not waiter.done.is_set():
-            with self._leader:
-                if not waiter.done.is_set():
-                    self._lead()
-        if waiter.error is not None:
-            raise waiter.error
-        if waiter.receipt is None:
-            raise LedgerError("an append ended without a receipt")
-        return waiter.receipt
+        ready = kernel.make_ready(moves)
+        self._refuse_read_only()
+        return self._group.append(ready)
 
-    def _lead(self) -> None:
-        """Commit for everybody who waits; whatever happens, everybody is told."""
-        batch: list[_Waiter] = []
+    def _commit(self, batch: list[Waiter]) -> None:
+        """Write the batch in one transaction; what fails alone fails only its own waiter."""
         try:
-            with self._turnstile.pass_through():
-                with self._mutex:
-                    batch, self._waiting = self._waiting[:MOST_WAITERS], self._waiting[MOST_WAITERS:]
-                self._commit(batch)
-        except BaseException as error:
-            self._fail(batch, error)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            for waiter in batch:
-                waiter.done.set()
-
-    def _fail(self, batch: list[_Waiter], error: BaseException) -> None:
-        if not batch:
-            with self._mutex:
-                batch, self._waiting = self._waiting, []
-        told = ReadOnlyError(str(error)) if isinstance(error, sqlite3.Error | OSError) else error
-        for waiter in batch:
-            waiter.receipt, waiter.error = None, told
-            waiter.done.set()
-        self._drop_writer()
-
-    def _commit(self, batch: list[_Waiter]) -> None:
-        tx = self._writer or self._connect()
-        tx.execute("BEGIN IMMEDIATE")
-        try:
+            tx = self._writer or self._connect()
+            tx.execute("BEGIN IMMEDIATE")
             frontier = kernel.head(tx)
-            before, now, last = frontier.size, self._clock(), kernel.last_time(tx)
-            at = max(now, last) if last else now
+            before, at = frontier.size, kernel.now_after(tx, self._clock)
             for waiter in batch:
-                frontier = self._admit(tx, frontier, at, waiter)
-            if frontier.size > before:
-                kernel.seal_batch(tx, frontier, before)
+                self._admit(tx, frontier, at, waiter)
+            kernel.seal_batch(tx, frontier, before)
             tx.execute("COMMIT")
         except BaseException:
-            if tx.in_transaction:
-                tx.execute("ROLLBACK")
+            self._drop_writer()  # under the lock, and it rolls back
             raise
 
-    def _admit(self, tx: sqlite3.Connection, frontier: merkle.Frontier, at: Any, waiter: _Waiter) -> merkle.Frontier:
-        """Place one waiter's moves; what fails undoes only its own."""
-        waiter.receipt = kernel.stored_before(tx, waiter.moves)
-        if waiter.receipt is not None:
-            return frontier
-        kept = (frontier.size, [peak for _, peak in frontier.peaks])
-        tx.execute("SAVEPOINT waiter")
+    def _admit(self, tx: sqlite3.Connection, frontier: Frontier, at: datetime, waiter: Waiter) -> None:
+        """Place one append; if it fails by its own fault, only it is undone."""
+        tx.execute("SAVEPOINT one")
         try:
-            waiter.receipt = kernel.place(tx, frontier, at, waiter.moves, self._projectors)
-        except LedgerError as error:
+            waiter.receipt = kernel.stored_before(tx, waiter.ready) or kernel.place(
+                tx, frontier, at, waiter.ready, self._projectors
+            )
+        except Exception as error:
+            if not is_of_one(error, tx):
+                raise
             waiter.error = error
-            tx.execute("ROLLBACK TO waiter")
-            frontier = merkle.Frontier(*kept)
-        tx.execute("RELEASE waiter")
-        return frontier
+            tx.execute("ROLLBACK TO one")
+        tx.execute("RELEASE one")
 
     def _connect(self) -> sqlite3.Connection:
-        self._drop_writer()
-        tx = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
-        tx.execute("PRAGMA synchronous = FULL")
-        self._writer = tx
+        tx = self._writer = open_writer(self._path)
         return tx
 
     def _drop_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def erase(self, commitments: Iterable[bytes]) -> int:
-        """Delete the values behind these commitments."""
-        with self._leader, self._turnstile.pass_through():
-            tx = self._writer or self._connect()
-            tx.execute("PRAGMA secure_delete = ON")
-            return kernel.erase(tx, commitments)
+        """Delete the values behind these commitments, from the write-ahead log too; return how many there were."""
+        self._refuse_read_only()
+        with self._writing() as tx:
+            gone = kernel.erase(tx, commitments)
+            tx.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return gone
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._turnstile.pass_through():
+                yield self._writer or self._connect()
+        except sqlite3.Error as error:
+            raise told(error) from error
+
+    def _refuse_read_only(self) -> None:
+        if self._read_only:
+            raise ReadOnlyError("opened for reading")
 
     def snapshot(self, path: Path) -> None:
-        """Write a consistent copy to `path`, which must not exist."""
-        source = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=10, isolation_level=None)
-        source.execute("VACUUM INTO ?", (str(path),))
-        source.close()
+        """Write a consistent, durable copy to `path`, which must not exist; writers go on meanwhile."""
+        if path.exists():
+            raise ReadOnlyError(f"{path.name} exists")
+        tx = open_reader(self._path, query_only=False)  # the copy is written by this connection
+        try:
+            tx.execute("VACUUM INTO ?", (str(path),))
+        except sqlite3.Error as error:
+            raise told(error) from error
+        finally:
+            tx.close()
+        for each in (path, path.absolute().parent):
+            descriptor = os.open(each, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def _reader(self) -> sqlite3.Connection:
-        tx: sqlite3.Connection | None = getattr(self._local, "tx", None)
-        if tx is None:
-            mode = "ro"
-            tx = sqlite3.connect(f"file:{self._path}?mode={mode}", uri=True, timeout=10, isolation_level=None)
-            tx.execute("PRAGMA query_only = ON")
-            self._local.tx = tx
-        return tx
-
-    def read(self, stream: str, after: int = 0) -> list[Stored]:
-        """Return the entries of `stream` with version > `after`."""
-        return kernel.read_stream(self._reader(), stream, after)
-
-    def scan(self, start: int = 0, stop: int | None = None) -> Iterator[Stored]:
-        """Yield the entries with start <= seq < stop."""
-        return kernel.scan_pages(self._reader(), start, stop)
-
-    def version(self, stream: str) -> int:
-        """Return the version of the last entry of `stream`."""
-        rows = self.query("SELECT coalesce(max(version), 0) FROM entry WHERE stream = ?", (stream,))
-        return int(rows[0][0])
-
-    def size(self) -> int:
-        """Return the number of sealed entries."""
-        return int(self.query("SELECT coalesce(max(size), 0) FROM batch")[0][0])
-
-    def root(self, size: int | None = None) -> bytes:
-        """Return the root hash of the first `size` entries."""
-        return kernel.root_at(self._reader(), self.size() if size is None else size)
-
-    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
-        """Return the sibling hashes of leaf `index`."""
-        return merkle.inclusion_proof(self._node, index, size)
-
-    def consistency_proof(self, old: int, new: int) -> list[bytes]:
-        """Return the proof that `old` is a prefix of `new`."""
-        return merkle.consistency_proof(self._node, old, new)
-
-    def leaf_hashes(self, start: int, stop: int) -> list[bytes]:
-        """Return the leaf hashes of start <= seq < stop."""
-        return kernel.leaf_hashes(self._reader(), start, stop)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Read from the tables; refuses anything that would write."""
-        return self._reader().execute(sql, tuple(parameters)).fetchall()
+    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._readers.lend()
 
     def close(self) -> None:
-        """Release files and locks; SQLite's own clean-up happens under the lock."""
-        reader: sqlite3.Connection | None = getattr(self._local, "tx", None)
-        if reader is not None:
-            reader.close()
-            self._local.tx = None
+        """Release files and locks; SQLite's own clean-up happens under the lock. Safe to call twice."""
+        self._readers.close()
+        self._close_writer(BUSY_S)
+        self._turnstile.close()
+
+    def _close_writer(self, timeout_s: float) -> None:
         if self._writer is not None:
-            with self._turnstile.pass_through():
+            with self._turnstile.pass_through(timeout_s):
                 self._drop_writer()
-        self._turnstile.forget()
-
-    def _node(self, level: int, index: int) -> bytes:
-        return kernel.node(self._reader(), level, index)
 
 
-_FORKED: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_OPEN: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_INHERITED: list[Any] = []
 
 
-def _after_fork() -> None:
-    for store in list(_FORKED):
-        store.forget_parent()
+def _each_open(act: Callable[[SqliteStore], None]) -> Callable[[], None]:
+    def do() -> None:
+        for store in list(_OPEN):
+            act(store)
+
+    return do
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(
+    before=_each_open(SqliteStore.hold_still),
+    after_in_parent=_each_open(SqliteStore.go_on),
+    after_in_child=_each_open(SqliteStore.forget_parent),
+)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ledger.audit import verify_bundle, verify_store
-from ledger.errors import NotCanonicalError, ReadOnlyError, VersionConflictError
+from ledger.errors import LedgerError, NotCanonicalError, ProofError, ReadOnlyError, VersionConflictError
 from ledger.log import merkle
 from ledger.log.canonical import commitment
 from ledger.log.memory import MemoryStore
@@ -62,6 +62,75 @@ def test_any_version_fits_a_stream_without_an_invariant(store):
     store.append([move("a", ANY, 1)])
     store.append([move("a", ANY, 2)])
     assert store.version("a") == 2
+
+
+def test_one_stream_may_move_twice_in_one_append(store):
+    store.append([move("a", 0, 1), move("a", 1, 2)])
+    assert [s.version for s in store.read("a")] == [1, 2]
+    assert [s.id for s in store.read("a", 1)] == [draft(2).id]
+
+
+def test_some_ids_of_another_append_are_refused_and_write_nothing(store):
+    store.append([move("a", 0, 1)])
+    with pytest.raises(LedgerError):
+        store.append([move("a", 1, 1, 2)])
+    with pytest.raises(LedgerError):
+        store.append([move("b", 0, 1)])
+    assert (store.size(), store.version("b")) == (1, 0)
+
+
+def test_an_id_twice_in_one_append_is_refused(store):
+    with pytest.raises(NotCanonicalError):
+        store.append([move("a", 0, 1, 1)])
+    assert store.size() == 0
+
+
+def test_the_bytes_are_the_envelope_and_the_leaf_is_their_hash(store):
+    store.append([move("a", 0, 1)])
+    (stored,) = store.scan()
+    assert stored.data == (
+        b'{"actor":"svc:test","at":"2026-11-24T00:00:00.000000Z","body":{"n":1},"id":"%032x",'
+        b'"kind":"test.said","stream":"a","v":1,"version":1}' % 1
+    )
+    assert stored.leaf_hash == merkle.leaf_hash(stored.data)
+    assert store.root() == stored.leaf_hash
+
+
+def test_an_empty_log_has_the_root_of_nothing(store):
+    assert (store.size(), store.root(), list(store.scan())) == (0, merkle.EMPTY_ROOT, [])
+
+
+def test_a_scan_stops_where_it_is_told(store):
+    store.append([move("a", 0, *range(1, 1203))])
+    assert [s.seq for s in store.scan(998, 1004)] == list(range(998, 1004))
+    assert sum(1 for _ in store.scan()) == 1202
+    assert len(store.leaf_hashes(1200, 1300)) == 2
+
+
+@pytest.mark.parametrize(("index", "size"), [(3, 3), (-1, 3), (0, 4), (0, 0)])
+def test_no_proof_is_given_of_what_is_not_there(store, index, size):
+    store.append([move("a", 0, 1, 2, 3)])
+    with pytest.raises(ProofError):
+        store.inclusion_proof(index, size)
+    with pytest.raises(ProofError):
+        store.root(4)
+
+
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        Sealed(field="name", salt=bytes(16), value="Ines"),
+        Sealed(field="other", salt=bytes(16), value="Mira"),
+        Sealed(field="name", salt=bytes(15), value="Mira"),
+    ],
+    ids=["another value", "another field", "a short salt"],
+)
+def test_a_personal_value_that_the_body_does_not_commit_to_is_refused(store, sealed):
+    body = {"name": {"sealed": commitment(bytes(16), "Mira")}}
+    entry = Draft(id="1" * 32, kind="test.said", v=1, actor="svc:test", body=body, sealed=(sealed,))
+    with pytest.raises(NotCanonicalError):
+        store.append([Move(stream="a", expected=0, drafts=(entry,))])
+    assert store.size() == 0
 
 
 def test_what_an_entry_may_not_hold_is_refused(store):
@@ -117,17 +186,51 @@ def test_waiters_share_one_commit_and_a_failing_one_fails_alone(tmp_path):
         except VersionConflictError as error:
             outcomes.append(error)
 
-    with store._leader:
+    with store._turnstile.pass_through():
         threads = [threading.Thread(target=write, args=(n,)) for n in range(2, 34)]
         for thread in threads:
             thread.start()
-        while len(store._waiting) < 32:
+        while len(store._group._waiting) < 32:
             time.sleep(0.001)
     for thread in threads:
         thread.join()
     assert sum(isinstance(outcome, VersionConflictError) for outcome in outcomes) == 8
     assert len(store.query("SELECT * FROM batch")) == 2
     store.close()
+
+
+COUNTS = ("CREATE TABLE IF NOT EXISTS counted (kind TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT",)
+
+
+def count(tx, stored):
+    if stored.body.get("n") == 666:
+        raise ValueError("no such view")
+    tx.execute("INSERT INTO counted VALUES (?,1) ON CONFLICT (kind) DO UPDATE SET n = n + 1", (stored.kind,))
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def counting(request, tmp_path):
+    arguments = {"projectors": (count,), "schema": COUNTS, "clock": lambda: NOW}
+    made = MemoryStore(**arguments) if request.param == "memory" else SqliteStore(tmp_path / "l", **arguments)
+    yield made
+    made.close()
+
+
+def test_read_models_are_folded_in_the_same_transaction(counting):
+    counting.append([move("a", 0, 1, 2)])
+    with pytest.raises(VersionConflictError):
+        counting.append([move("b", 0, 3), move("a", 0, 4)])
+    assert counting.query("SELECT kind, n FROM counted") == [("test.said", 2)]
+
+
+def test_an_entry_whose_read_model_fails_is_not_written(counting):
+    counting.append([move("a", 0, 1)])
+    with pytest.raises(ValueError, match="no such view"):
+        counting.append([move("a", 1, 2, 666)])
+    assert counting.size() == 1
+    assert counting.query("SELECT n FROM counted") == [(1,)]
+    counting.append([move("a", 1, 3)])
+    assert counting.root() == merkle.root_of(counting.leaf_hashes(0, 2))
 
 
 WRITER = """
