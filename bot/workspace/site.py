@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 LINK: Final = "/link/"
 _NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 PAGE: Final = Path(__file__).parent / "page"
-_POLICY: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+# Not every browser takes 'self' to mean the page's own WebSocket too, so its addresses are named.
+_POLICY: Final = (
+    "default-src 'self'; connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port}; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 _HEADERS: Final = (
-    (b"content-security-policy", _POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
@@ -72,6 +75,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self._app = app
+        self._policy = (b"content-security-policy", _POLICY.format(port=port).encode())
         self._hosts = {f"{name}:{port}" for name in _NAMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +86,7 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS, self._policy]
             await send(message)
 
         await self._app(scope, receive, send_guarded)

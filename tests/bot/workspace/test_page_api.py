@@ -196,3 +196,10 @@ def test_a_permalink_leads_to_the_page(web, page, mira):
     ts = mira.say("gpu-desk", "x")
     link = web.chat_getPermalink(channel="C01DESK", message_ts=ts)["permalink"]
     assert page.get(link).headers["location"] == f"/#channel=C01DESK&message=p{ts.replace('.', '')}"
+
+
+def test_the_page_may_load_from_and_talk_to_this_workspace_alone(page, server):
+    policy = page.get("/").headers["content-security-policy"]
+    sources = dict(each.strip().split(" ", 1) for each in policy.split(";"))
+    assert sources["default-src"] == "'self'"
+    assert sources["connect-src"] == f"'self' ws://127.0.0.1:{server.port} ws://localhost:{server.port}"
