@@ -4,6 +4,11 @@ import { session } from "./session.js";
 
 const KEPT = "workspace-token";
 
+// What a page that is being left does not hear any more is no fault.
+let leaving = false;
+addEventListener("pagehide", () => { leaving = true; });
+addEventListener("pageshow", () => { leaving = false; });
+
 /** Raised when the workspace refuses or cannot be reached; `closed` when the page's token is not this start's. */
 export class ApiError extends Error {
   constructor(message, { closed = false } = {}) {
@@ -24,6 +29,7 @@ async function call(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers: { "X-Workspace-Token": token(), ...options.headers } });
   } catch {
+    if (leaving) return new Promise(() => {});
     throw new ApiError("The workspace does not answer. Is it still running?");
   }
   if (response.ok) return response;
@@ -88,7 +94,7 @@ export class Stream {
   }
 
   #lost(socket) {
-    if (socket !== this.socket) return;
+    if (socket !== this.socket || leaving) return;
     this.turn(false);
     this.pause = Math.min(5000, this.pause * 2 || 400);
     setTimeout(() => socket === this.socket && this.listen(), this.pause);

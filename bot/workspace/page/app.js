@@ -61,6 +61,9 @@ function placeName(at) {
 
 // --- going somewhere
 
+/** What the rail does; what fails is said. */
+const go = { actAs: (user) => refreshed(actAs(user)), goTo: (at) => refreshed(goTo(at)) };
+
 async function actAs(user, at = "") {
   const before = session.me;
   session.me = personOf(user) ?? session.boot.people[0];
@@ -87,7 +90,7 @@ async function goTo(at, root = "", message = "") {
   pane = room ? new RoomPane(part("pane"), room, hooks) : new HomePane(part("pane"), hooks);
   closeThread({ quiet: true });
   part("skip").hidden = !room;
-  drawRail(part("rail"), { actAs, goTo });
+  drawRail(part("rail"), go);
   await refreshed(room ? pane.refresh() : pane.open());
   if (room) pane.list.toEnd();
   if (message) pane.list?.mark(message);
@@ -158,7 +161,7 @@ function heard(note) {
 
 async function rooms() {
   session.rooms = await get("/ui/state");
-  drawRail(part("rail"), { actAs, goTo });
+  drawRail(part("rail"), go);
   title();
 }
 

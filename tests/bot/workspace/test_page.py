@@ -155,6 +155,11 @@ def chromium():
         browser.close()
 
 
+def is_trouble(line):
+    """A page that is left while it connects says so on the console; that is no trouble."""
+    return line.type in ("error", "warning") and "closed before the connection is established" not in line.text
+
+
 @pytest.fixture
 def visit(chromium, server, bolt):
     """Return a function that opens the page as somebody; at the end, nothing went wrong in it."""
@@ -163,7 +168,7 @@ def visit(chromium, server, bolt):
 
     def watch(page):
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda line: troubles.append(line.text) if line.type in ("error", "warning") else None)
+        page.on("console", lambda line: troubles.append(line.text) if is_trouble(line) else None)
         page.on(
             "request", lambda asked: None if asked.url.startswith(server.core.base_url) else troubles.append(asked.url)
         )
