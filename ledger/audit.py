@@ -17,7 +17,7 @@ from ledger.log.canonical import commitment, parse_entry
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
 from ledger.log.merkle import Frontier, leaf_hash, root_of
 from ledger.log.store import Store, Stored
-from ledger.streams import law_of
+from ledger.streams import crossing, law_of
 from ledger.streams.codec import entry_of
 from ledger.views import differs
 
@@ -172,7 +172,9 @@ def _replay(entries: Iterable[Stored]) -> None:
         try:
             law = law_of(stored.stream)
             state = states.get(stored.stream)
-            states[stored.stream] = law.evolve(state, entry_of(stored, law.entries), place_of(stored))
+            entry = entry_of(stored, law.entries)
+            crossing.check(states, stored.stream, entry)
+            states[stored.stream] = law.evolve(state, entry, place_of(stored))
         except UnlawfulError as error:
             raise _Fault(Kind.UNLAWFUL, stored.seq, error.detail) from error
         except LedgerError as error:

@@ -18,12 +18,16 @@ from ledger.errors import UnlawfulError, VersionConflictError
 from ledger.log.memory import MemoryStore
 from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Clock, Move, Receipt, Store, Stored
-from ledger.streams import law_of
+from ledger.streams import halt, law_of
+from ledger.streams.budget import Budget
 from ledger.streams.codec import Entry, draft, entry_of
+from ledger.streams.halt import Halts
+from ledger.streams.holding import Holding, stream_of
 from ledger.streams.house import Opened, People, Policies
 from ledger.streams.law import Place
 from ledger.streams.pool import Pool
 from ledger.streams.request import Request
+from ledger.streams.watch import Watch
 from ledger.views import SCHEMA, RequestIndex, project
 
 FIRST_NUMBER: Final = 1001
@@ -37,7 +41,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """Entries for one stream, by one actor; `expected` is the version they were decided on (or ANY)."""
+    """Entries for one stream, by one actor; `expected` is the version they were decided on (or ANY).
+
+    Without entries it only insists that the stream still stands there: what was decided on cannot have moved.
+    """
 
     stream: str
     expected: int
@@ -99,6 +106,22 @@ class Book:
     def policy(self) -> Policies:
         """Return which policy is in force by the ledger."""
         return self.state("policy") or Policies()
+
+    def halts(self) -> Halts:
+        """Return what is stopped now."""
+        return self.state(halt.STREAM) or Halts()
+
+    def budget(self, team: str) -> Budget:
+        """Return the budget of a team (`vision`, without prefix), empty when it never had one."""
+        return self.state(f"budget:{team}") or Budget()
+
+    def holding(self, subject: str) -> Holding:
+        """Return whose turn it was last among a subject's requests."""
+        return self.state(stream_of(subject)) or Holding()
+
+    def watch(self, name: str) -> Watch:
+        """Return what is known about one backend (`gpu_pool`), or the clock (`clock`)."""
+        return self.state(f"watch:{name}") or Watch()
 
     def genesis(self) -> Opened | None:
         """Return the genesis entry, None for an empty ledger."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import UnlawfulError
-from ledger.streams import house, pool, request
+from ledger.streams import budget, halt, holding, house, pool, request, watch
 from ledger.streams.codec import Entry
 
 
@@ -26,6 +26,10 @@ LAWS: Final[dict[str, Law]] = {
     "audit": Law(entries=dict(house.AUDIT_ENTRIES), evolve=house.evolve_audit),
     "request": Law(entries=dict(request.ENTRIES), evolve=request.evolve),
     "pool": Law(entries=dict(pool.ENTRIES), evolve=pool.evolve),
+    "halt": Law(entries=dict(halt.ENTRIES), evolve=halt.evolve),
+    "budget": Law(entries=dict(budget.ENTRIES), evolve=budget.evolve),
+    "holding": Law(entries=dict(holding.ENTRIES), evolve=holding.evolve),
+    "watch": Law(entries=dict(watch.ENTRIES), evolve=watch.evolve),
 }
 
 

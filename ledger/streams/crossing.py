@@ -1,0 +1,32 @@
+"""Law between streams, replayed in the order of the whole log: what one stream forbids another.
+
+Inside one append the expected versions see to it; a verifier sees the entries alone, and finds here what was written
+around them: nothing halted is approved, dispatched or extended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ledger.streams import halt
+from ledger.streams.codec import Entry
+from ledger.streams.law import refuse
+
+STOPPED: Final = frozenset({"request.approved", "request.dispatched", "request.extended"})
+
+
+def check(states: Mapping[str, Any], stream: str, entry: Entry) -> None:
+    """Return only if no other stream forbids `entry` of `stream`; `states` are the folds of everything before it.
+
+    Raises:
+        UnlawfulError: it is forbidden; the message names what forbids it.
+    """
+    if entry.kind not in STOPPED:
+        return
+    halts, request = states.get(halt.STREAM), states.get(stream)
+    if halts is None or request is None:
+        return
+    stop = halts.over(request.form.resource)
+    if stop is not None:
+        refuse(f"{request.form.resource} is halted since entry {stop.seq}")
