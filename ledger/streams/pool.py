@@ -58,7 +58,16 @@ class Freed(Entry):
     request: int
 
 
-ENTRIES: Final = registry_of(Inventoried, Booked, Leased, Freed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebooked(Entry):
+    """The request keeps what it booked, and holds, to another end: later for an extension, or back again."""
+
+    kind: ClassVar[str] = "pool.rebooked"
+    request: int
+    end: datetime
+
+
+ENTRIES: Final = registry_of(Inventoried, Booked, Leased, Freed, Rebooked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +134,8 @@ def evolve(state: Pool | None, entry: Entry, place: Place) -> Pool:
             bookings=tuple(b for b in pool.bookings if b.request != entry.request),
             leases=tuple(lease for lease in pool.leases if lease.request != entry.request),
         )
+    elif isinstance(entry, Rebooked):
+        after = _rebooked(pool, entry)
     else:
         refuse(f"{entry.kind} does not belong to a pool")
     return replace(after, version=place.version)
@@ -142,6 +153,22 @@ def _booked(pool: Pool, entry: Booked) -> Pool:
     free = pool.bookable(entry.gpu_type, entry.start, entry.end)
     require(entry.count <= free, f"only {free} of type {entry.gpu_type} are free in that window")
     return replace(pool, bookings=(*pool.bookings, entry))
+
+
+def _rebooked(pool: Pool, entry: Rebooked) -> Pool:
+    booking = pool.booking(entry.request)
+    if booking is None:
+        refuse(f"request {entry.request} has not booked")
+    require(entry.end > booking.start, "a booking has a window")
+    if entry.end > booking.end:
+        free = pool.bookable(booking.gpu_type, booking.end, entry.end, ignoring=entry.request)
+        require(booking.count <= free, f"only {free} of type {booking.gpu_type} are free in that window")
+    moved = replace(booking, end=entry.end)
+    return replace(
+        pool,
+        bookings=tuple(moved if each is booking else each for each in pool.bookings),
+        leases=tuple(replace(each, end=entry.end) if each.request == entry.request else each for each in pool.leases),
+    )
 
 
 def _leased(pool: Pool, entry: Leased) -> Pool:
