@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -49,25 +49,30 @@ def parse(data: bytes) -> Any:
 
 
 def _guard(value: Any, deeper: int) -> None:
+    """Return only if `value` and all within may stand in an entry. Scalars are looked at in place: it is the hot path."""
     kind = type(value)
-    if value is None or kind is str or kind is bool:
-        return
-    if kind is int:
-        if not -WIDEST < value < WIDEST:
-            raise NotCanonicalError(f"integer of {value.bit_length()} bits is too wide")
-        return
-    if deeper == 0:
-        raise NotCanonicalError("nested too deeply")
     if kind is dict:
-        for key, item in value.items():
+        for key in value:
             if type(key) is not str or not key.isascii():
                 raise NotCanonicalError(f"key {key!r} is not ASCII text")
-            _guard(item, deeper - 1)
+        inner = value.values()
     elif kind is list:
-        for item in value:
-            _guard(item, deeper - 1)
+        inner = value
     else:
-        raise NotCanonicalError(f"{kind.__name__} is not allowed")
+        inner, deeper = (value,), DEEPEST + 1
+    if deeper == 0:
+        raise NotCanonicalError("nested too deeply")
+    for item in inner:
+        kind = type(item)
+        if kind is str or kind is bool or item is None:
+            continue
+        if kind is int:
+            if not -WIDEST < item < WIDEST:
+                raise NotCanonicalError(f"integer of {item.bit_length()} bits is too wide")
+        elif kind is dict or kind is list:
+            _guard(item, deeper - 1)
+        else:
+            raise NotCanonicalError(f"{kind.__name__} is not allowed")
 
 
 def format_time(moment: datetime) -> str:
@@ -111,27 +116,41 @@ def at_path(body: Any, path: str) -> Any:
     return body
 
 
-def entry_bytes(draft: Draft, stream: str, version: int, at: datetime) -> bytes:
-    """Return the bytes of an entry in its place: what its leaf hashes."""
-    return place_body(canonical(dict(draft.body)), draft, stream, version, format_time(at))
+class Around(NamedTuple):
+    """An entry's bytes before and after its time, but for its version: what can be done before the lock."""
+
+    front: bytes
+    back: bytes
+
+    def at(self, when: bytes, version: int) -> bytes:
+        """Return the entry's bytes in its place; `when` is a formatted time."""
+        return b'%b"%b"%b%d}' % (self.front, when, self.back, version)
 
 
-def place_body(body: bytes, draft: Draft, stream: str, version: int, at: str) -> bytes:
-    """Return the entry's bytes around a body that is canonical already: what is left to do inside the lock."""
-    envelope = {
-        "v": draft.v,
-        "id": draft.id,
-        "kind": draft.kind,
-        "at": at,
-        "actor": draft.actor,
-        "stream": stream,
-        "version": version,
-    }
-    _guard(envelope, 1)
+def around(draft: Draft, stream: str) -> Around:
+    """Return the bytes of an entry around its time and version: `actor`, `at`, ..., `version` is the order of keys."""
+    _check_envelope(draft, stream)
+    body = draft.body if type(draft.body) is dict else dict(draft.body)
+    _guard(body, DEEPEST)
+    rest = {"body": body, "id": draft.id, "kind": draft.kind, "stream": stream, "v": draft.v}
     try:
-        return orjson.dumps({**envelope, "body": orjson.Fragment(body)}, option=orjson.OPT_SORT_KEYS)
+        front, back = orjson.dumps(draft.actor), orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError) as error:  # lone surrogates
         raise NotCanonicalError(str(error)) from error
+    return Around(b'{"actor":%b,"at":' % front, b',%b,"version":' % back[1:-1])
+
+
+def _check_envelope(draft: Draft, stream: str) -> None:
+    for name in (draft.kind, draft.actor, stream):
+        if type(name) is not str:
+            raise NotCanonicalError(f"{name!r} is not text")
+    if type(draft.id) is not str or not is_id(draft.id) or type(draft.v) is not int or not 0 < draft.v < WIDEST:
+        raise NotCanonicalError(f"id {draft.id!r}, v {draft.v!r}")
+
+
+def entry_bytes(draft: Draft, stream: str, version: int, at: datetime) -> bytes:
+    """Return the bytes of an entry in its place: what its leaf hashes."""
+    return around(draft, stream).at(format_time(at).encode(), version)
 
 
 def parse_entry(data: bytes) -> dict[str, Any]:
