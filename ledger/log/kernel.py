@@ -9,13 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from hashlib import sha256
 from itertools import repeat
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.errors import LedgerError, TamperedError, VersionConflictError
 from ledger.log import tiles
 from ledger.log.canonical import format_time, parse_time
-from ledger.log.merkle import Frontier, leaf_hashes_of
+from ledger.log.merkle import Frontier
 from ledger.log.ready import Ready, ReadyDraft
 from ledger.log.rows import is_of_one
 from ledger.log.schema import ERASING
@@ -23,16 +24,15 @@ from ledger.log.store import ANY, Clock, Projector, Receipt, Stored
 
 Outcome = Receipt | Exception
 _MARKS: Final = 256
+_INSERT: Final = (
+    "INSERT OR FAIL INTO entry (seq, stream, version, kind, at, actor, id, bytes, leaf_hash)"
+    " VALUES (?,?,?,?,?,?,?,?,?)"
+)
+"""OR FAIL: see schema.py. A row that is refused leaves those before it, and `commit` takes all of them back."""
 
 
-class Placed(NamedTuple):
-    """A draft in its place."""
-
-    seq: int
-    ready: ReadyDraft
-    version: int
-    data: bytes
-    leaf: bytes
+_Row = tuple[int, str, int, str, str, str, str, bytes, bytes]
+"""An entry in its place, as its table has it: seq, stream, version, kind, at, actor, id, bytes, leaf hash."""
 
 
 def prepare(tx: sqlite3.Connection) -> None:
@@ -141,53 +141,52 @@ def _place(
     appends: Sequence[Ready],
     projectors: Sequence[Projector],
 ) -> list[Outcome]:
-    """Insert every draft behind the frontier and fold the read models; the batch row is the caller's to write.
+    """Insert every draft behind the frontier, with full tiles and read models; the batch row is the caller's to write.
 
     A stale version keeps only its own append out. The frontier grows last: after an exception it stands where it stood.
     """
     versions = _versions(tx, appends)
-    placed = _in_place(frontier.size, at, appends, versions)
-    _insert(tx, placed, format_time(at))
+    drafts = _numbered(appends, versions)
+    rows = _rows(frontier.size, format_time(at), drafts)
+    tx.executemany(_INSERT, rows)
+    _insert_seals(tx, frontier.size, drafts)
     for project in projectors:
-        for each in placed:
-            project(tx, _stored(each, at))
+        for row, (each, _) in zip(rows, drafts, strict=True):
+            project(tx, _stored(row, each, at))
     outcomes = _outcomes(tx, frontier.size, appends, versions)
-    frontier.extend([each.leaf for each in placed])
+    leaves = [row[-1] for row in rows]
+    tiles.write_full(tx, frontier.size, leaves)
+    frontier.extend(leaves)
     return outcomes
 
 
-def _in_place(
-    size: int, at: datetime, appends: Sequence[Ready], versions: Sequence[list[int] | VersionConflictError]
-) -> list[Placed]:
-    when = format_time(at).encode()
-    numbered = [
-        (each, version)
-        for ready, given in zip(appends, versions, strict=True)
-        if isinstance(given, list)
-        for each, version in zip(ready.drafts, given, strict=True)
-    ]
-    data = [each.around.at(when, version) for each, version in numbered]
-    return [
-        Placed(seq, each, version, entry, leaf)
-        for seq, ((each, version), entry, leaf) in enumerate(
-            zip(numbered, data, leaf_hashes_of(data), strict=True), start=size
-        )
-    ]
+def _numbered(
+    appends: Sequence[Ready], versions: Sequence[list[int] | VersionConflictError]
+) -> list[tuple[ReadyDraft, int]]:
+    """The drafts that may be placed, in order, each with its version."""
+    fits = ((ready, given) for ready, given in zip(appends, versions, strict=True) if isinstance(given, list))
+    return [pair for ready, given in fits for pair in zip(ready.drafts, given, strict=True)]
 
 
-def _insert(tx: sqlite3.Connection, placed: Sequence[Placed], when: str) -> None:
-    tx.executemany(
-        "INSERT INTO entry (seq, stream, version, kind, at, actor, id, bytes, leaf_hash) VALUES (?,?,?,?,?,?,?,?,?)",
-        [
-            (seq, each.stream, version, each.draft.kind, when, each.draft.actor, each.draft.id, data, leaf)
-            for seq, each, version, data, leaf in placed
-        ],
-    )
-    seals = [
-        (key, each.seq, seal.field, seal.salt, seal.value) for each in placed for key, seal in each.ready.seals
+def _rows(size: int, when: str, drafts: Sequence[tuple[ReadyDraft, int]]) -> list[_Row]:
+    """The rows, with `in_place` and `leaf_hash` written out: a thousand waiters wait for this loop."""
+    at, rows = when.encode(), []
+    for seq, (each, version) in enumerate(drafts, start=size):
+        draft, stream, front, back, _ = each
+        data = b"%b%b%b%d}" % (front, at, back, version)
+        leaf = sha256(b"\x00" + data).digest()
+        rows.append((seq, stream, version, draft.kind, when, draft.actor, draft.id, data, leaf))
+    return rows
+
+
+def _insert_seals(tx: sqlite3.Connection, size: int, drafts: Sequence[tuple[ReadyDraft, int]]) -> None:
+    rows = [
+        (key, seq, seal.field, seal.salt, seal.value)
+        for seq, (each, _) in enumerate(drafts, start=size)
+        for key, seal in each.seals
     ]
-    if seals:
-        tx.executemany("INSERT INTO sealed (commitment, seq, field, salt, value) VALUES (?,?,?,?,?)", seals)
+    if rows:
+        tx.executemany("INSERT INTO sealed (commitment, seq, field, salt, value) VALUES (?,?,?,?,?)", rows)
 
 
 def _outcomes(
@@ -218,10 +217,9 @@ def _not_before(last: str | None, now: datetime) -> datetime:
 
 
 def _seal_batch(tx: sqlite3.Connection, frontier: Frontier, before: int) -> None:
-    """Write the batch row, and the tiles that became full since size `before`; nothing if nothing was placed."""
+    """Write the batch row; nothing if nothing was placed."""
     if frontier.size == before:
         return
-    tiles.write_full(tx, before, frontier.size)
     row = (frontier.size, frontier.root(), frontier.hashes())
     tx.execute("INSERT INTO batch (size, root, frontier) VALUES (?,?,?)", row)
 
@@ -278,19 +276,18 @@ def _chunks(values: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield values[start : start + _MARKS]
 
 
-def _stored(placed: Placed, at: datetime) -> Stored:
-    each = placed.ready
+def _stored(row: _Row, each: ReadyDraft, at: datetime) -> Stored:
     return Stored(
-        seq=placed.seq,
+        seq=row[0],
         id=each.draft.id,
         stream=each.stream,
-        version=placed.version,
+        version=row[2],
         kind=each.draft.kind,
         v=each.draft.v,
         at=at,
         actor=each.draft.actor,
         body=dict(each.draft.body),
-        data=placed.data,
-        leaf_hash=placed.leaf,
+        data=row[7],
+        leaf_hash=row[8],
         sealed={seal.field: seal for _, seal in each.seals},
     )

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import NotCanonicalError
-from ledger.log.canonical import Around, around, at_path, commitment
+from ledger.log.canonical import around, at_path, commitment
 from ledger.log.store import Draft, Move, Sealed
 
 SALT_SIZE: Final = 16
 
 
 class ReadyDraft(NamedTuple):
-    """A draft whose bytes want only time and version, with the key of each personal value. A tuple: made by the thousand."""
+    """A draft whose bytes want only time and version, with the key of each personal value. A tuple: made by the thousand.
+
+    Args:
+        front: the entry's bytes before its time.
+        back: those behind it, up to its version.
+    """
 
     draft: Draft
     stream: str
-    around: Around
+    front: bytes
+    back: bytes
     seals: tuple[tuple[bytes, Sealed], ...]
 
 
@@ -33,15 +39,15 @@ class Ready:
 
 def make_ready(moves: Sequence[Move]) -> Ready:
     """Return `moves`, ready to be placed; raises NotCanonicalError when a draft cannot be an entry."""
-    drafts = tuple(_ready(move.stream, draft) for move in moves for draft in move.drafts)
+    drafts = tuple(
+        ReadyDraft(draft, move.stream, *around(draft, move.stream), _seals(draft) if draft.sealed else ())
+        for move in moves
+        for draft in move.drafts
+    )
     ids = tuple(each.draft.id for each in drafts)
     if len(set(ids)) != len(ids):
         raise NotCanonicalError("an id stands twice")
     return Ready(moves=tuple(moves), drafts=drafts, ids=ids)
-
-
-def _ready(stream: str, draft: Draft) -> ReadyDraft:
-    return ReadyDraft(draft, stream, around(draft, stream), _seals(draft) if draft.sealed else ())
 
 
 def _seals(draft: Draft) -> tuple[tuple[bytes, Sealed], ...]:
