@@ -63,17 +63,14 @@ def _guard(value: Any, deeper: int, *, keys: bool = True) -> None:
         inner, deeper = (value,), DEEPEST
     for item in inner:
         kind = type(item)
-        if kind is str or kind is bool or item is None:
+        if kind is str or kind is bool or item is None or (kind is int and -WIDEST < item < WIDEST):
             continue
-        if kind is int:
-            if not -WIDEST < item < WIDEST:
-                raise NotCanonicalError(f"integer of {item.bit_length()} bits is too wide")
-        elif kind is dict or kind is list:
-            if deeper == 1:
-                raise NotCanonicalError("nested too deeply")
-            _guard(item, deeper - 1, keys=keys)
-        else:
-            raise NotCanonicalError(f"{kind.__name__} is not allowed")
+        if kind is not dict and kind is not list:
+            what = f"integer of {item.bit_length()} bits" if kind is int else kind.__name__
+            raise NotCanonicalError(f"{what} is not allowed")
+        if deeper == 1:
+            raise NotCanonicalError("nested too deeply")
+        _guard(item, deeper - 1, keys=keys)
 
 
 def format_time(moment: datetime) -> str:

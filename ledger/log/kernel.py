@@ -25,8 +25,7 @@ from ledger.log.store import ANY, Clock, Projector, Receipt, Stored
 Outcome = Receipt | Exception
 _MARKS: Final = 256
 _INSERT: Final = (
-    "INSERT OR FAIL INTO entry (seq, stream, version, kind, at, actor, id, bytes, leaf_hash)"
-    " VALUES (?,?,?,?,?,?,?,?,?)"
+    "INSERT OR FAIL INTO entry (seq, stream, version, kind, at, actor, id, bytes, leaf_hash) VALUES (?,?,?,?,?,?,?,?,?)"
 )
 """OR FAIL: see schema.py. A row that is refused leaves those before it, and `commit` takes all of them back."""
 

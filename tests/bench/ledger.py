@@ -79,7 +79,17 @@ def batches() -> float:
         rows = iter(
             [
                 [
-                    (at, "s", at + 1, "bench.said", "2026-11-24T00:00:00.000000Z", "svc:bench", d.id, bytes(size), bytes(32))
+                    (
+                        at,
+                        "s",
+                        at + 1,
+                        "bench.said",
+                        "2026-11-24T00:00:00.000000Z",
+                        "svc:bench",
+                        d.id,
+                        bytes(size),
+                        bytes(32),
+                    )
                     for at, d in enumerate(drafts(BATCH), start=number * BATCH)
                 ]
                 for number in range(ROUNDS + 1)
