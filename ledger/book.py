@@ -143,7 +143,7 @@ class Book:
         for offset, entry in enumerate(write.entries, start=1):
             if (entry.kind, entry.v) not in law.entries:
                 raise UnlawfulError(f"{entry.kind} does not belong to {write.stream}")
-            place = Place(at=self.clock(), actor=write.actor, seq=-1, version=version + offset)
+            place = Place(at=self.clock(), actor=write.actor, version=version + offset, stream=write.stream)
             state = law.evolve(state, entry, place)
 
     def _fold(self, stream: str) -> tuple[int, Any]:
@@ -163,7 +163,7 @@ class Book:
 
 def place_of(stored: Stored) -> Place:
     """Return where and when `stored` stands."""
-    return Place(at=stored.at, actor=stored.actor, seq=stored.seq, version=stored.version)
+    return Place(at=stored.at, actor=stored.actor, seq=stored.seq, version=stored.version, stream=stored.stream)
 
 
 def open_sqlite(path: Path, *, clock: Clock = utc_now) -> Book:

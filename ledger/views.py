@@ -14,7 +14,7 @@ from typing import Any, Final
 from ledger.log.canonical import format_time, parse_time
 from ledger.log.store import Store, Stored
 from ledger.nouns import Effect
-from ledger.streams.request import LAPSE_AFTER, Phase, Verdict
+from ledger.streams.request import LAPSE_AFTER, Phase, Verdict, warn_at
 
 SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS request_index (
@@ -31,6 +31,11 @@ RECEIPT_GRACE: Final = timedelta(seconds=20)
 CONFIRM_AGAIN: Final = timedelta(seconds=30)
 """How soon a return that could not be confirmed is tried again."""
 
+STUMBLE_AGAIN: Final = timedelta(seconds=1)
+"""How soon a start that failed as nobody foresaw is tried again; doubled each time."""
+
+_HELD: Final = frozenset({"request.started", "request.prolonged", "request.credential-set"})
+"""After these the holder is warned next; the end comes after the warning."""
 _CLOSING: Final = frozenset(
     f"request.{status}" for status in ("settled", "withdrawn", "lapsed", "missed", "failed", "replaced", "done")
 )
@@ -78,10 +83,18 @@ def _update(tx: sqlite3.Connection, stored: Stored) -> None:
     if _closes(stored):
         tx.execute("UPDATE request_index SET open = 0, due_at = NULL WHERE number = ?", (number,))
         return
+    if stored.kind in _HELD:
+        _due_for_warning(tx, stored, number)
     due = _DUE.get(stored.kind)
     if due is not None:
         sql, value = due(stored)
         tx.execute(f"UPDATE request_index SET {sql} WHERE number = ?", (*value, number))  # noqa: S608 fixed fragments
+
+
+def _due_for_warning(tx: sqlite3.Connection, stored: Stored, number: int) -> None:
+    end = tx.execute("SELECT not_after FROM request_index WHERE number = ?", (number,)).fetchone()[0]
+    due = end and format_time(warn_at(stored.at, max(stored.at, parse_time(end))))
+    tx.execute("UPDATE request_index SET due_at = ? WHERE number = ?", (due, number))
 
 
 def _closes(stored: Stored) -> bool:
@@ -107,6 +120,15 @@ def _when_dispatched(stored: Stored) -> _Due:
     return "due_at = ?, not_after = ?", (format_time(stored.at + RECEIPT_GRACE), stored.body["not_after"])
 
 
+def _when_end_moves(stored: Stored) -> _Due:
+    return "due_at = ?, not_after = ?", (format_time(stored.at), stored.body["not_after"])
+
+
+def _when_stumbled(stored: Stored) -> _Due:
+    wait = min(STUMBLE_AGAIN * 2 ** (stored.body["attempt"] - 1), CONFIRM_AGAIN)
+    return "due_at = ?", (format_time(stored.at + wait),)
+
+
 def _when_decided(stored: Stored) -> _Due:
     again = stored.body["phase"] == Phase.DISPATCH.value
     return ("due_at = lapse_at", ()) if again else ("due_at = due_at", ())
@@ -118,7 +140,12 @@ _DUE: Final[dict[str, Callable[[Stored], _Due]]] = {
     "request.reopened": lambda _: ("due_at = lapse_at", ()),
     "request.decided": _when_decided,
     "request.dispatched": _when_dispatched,
-    "request.started": lambda _: ("due_at = not_after", ()),
+    "request.stumbled": _when_stumbled,
+    "request.extended": _when_end_moves,
+    "request.not-prolonged": _when_end_moves,
+    "request.credential-shown": _at(),
+    "request.warned": lambda _: ("due_at = not_after", ()),
+    "request.disqualified": _at(),
     "request.expired": _at(),
     "request.released": _at(),
     "request.revoked": _at(),

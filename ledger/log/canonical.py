@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -18,9 +20,8 @@ from ledger.log.store import Draft
 
 WIDEST: Final = 2**53
 DEEPEST: Final = 64
-_TIME_LENGTH: Final = len("2026-01-01T00:00:00.000000Z")
-_ENVELOPE: Final = frozenset({"v", "id", "kind", "at", "actor", "stream", "version", "body"})
-_KINDS: Final = (("v", int), ("version", int), ("id", str), ("kind", str), ("actor", str), ("stream", str))
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_ENVELOPE: Final = ("actor", "at", "body", "id", "kind", "stream", "v", "version")
 _ID: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -40,7 +41,8 @@ def parse(data: bytes) -> Any:
     except ValueError as error:
         raise MalformedError("not JSON") from error
     try:
-        again = canonical(value)
+        _guard(value, DEEPEST, keys=not data.isascii())  # formatting again refuses an escape in a key
+        again = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except NotCanonicalError as error:
         raise MalformedError(error.detail) from error
     if again != data:
@@ -48,26 +50,27 @@ def parse(data: bytes) -> Any:
     return value
 
 
-def _guard(value: Any, deeper: int) -> None:
-    kind = type(value)
-    if value is None or kind is str or kind is bool:
-        return
-    if kind is int:
-        if not -WIDEST < value < WIDEST:
-            raise NotCanonicalError(f"integer of {value.bit_length()} bits is too wide")
-        return
-    if deeper == 0:
-        raise NotCanonicalError("nested too deeply")
-    if kind is dict:
-        for key, item in value.items():
+def _guard(value: Any, deeper: int, *, keys: bool = True) -> None:
+    """Return only if `value` and all within may stand in an entry; scalars are looked at in place: it is the hot path."""
+    if type(value) is dict:
+        for key in value if keys else ():
             if type(key) is not str or not key.isascii():
                 raise NotCanonicalError(f"key {key!r} is not ASCII text")
-            _guard(item, deeper - 1)
-    elif kind is list:
-        for item in value:
-            _guard(item, deeper - 1)
+        inner: Iterable[Any] = value.values()
+    elif type(value) is list:
+        inner = value
     else:
-        raise NotCanonicalError(f"{kind.__name__} is not allowed")
+        inner, deeper = (value,), DEEPEST
+    for item in inner:
+        kind = type(item)
+        if kind is str or kind is bool or item is None or (kind is int and -WIDEST < item < WIDEST):
+            continue
+        if kind is not dict and kind is not list:
+            what = f"integer of {item.bit_length()} bits" if kind is int else kind.__name__
+            raise NotCanonicalError(f"{what} is not allowed")
+        if deeper == 1:
+            raise NotCanonicalError("nested too deeply")
+        _guard(item, deeper - 1, keys=keys)
 
 
 def format_time(moment: datetime) -> str:
@@ -82,15 +85,12 @@ def format_time(moment: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Return the time that `format_time` wrote as `text`; anything else raises MalformedError."""
-    if type(text) is not str or len(text) != _TIME_LENGTH or text[-1] != "Z":
+    if type(text) is not str or not _TIME.fullmatch(text):
         raise MalformedError(f"not a time: {text!r}")
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         raise MalformedError(f"not a time: {text!r}") from error
-    if format_time(moment) != text:
-        raise MalformedError(f"not a time: {text!r}")
-    return moment
 
 
 def commitment(salt: bytes, value: str) -> str:
@@ -111,43 +111,46 @@ def at_path(body: Any, path: str) -> Any:
     return body
 
 
-def entry_bytes(draft: Draft, stream: str, version: int, at: datetime) -> bytes:
-    """Return the bytes of an entry in its place: what its leaf hashes."""
-    return place_body(canonical(dict(draft.body)), draft, stream, version, format_time(at))
+def around(draft: Draft, stream: str) -> tuple[bytes, bytes]:
+    """Return an entry's bytes before and behind its time, but for its version and the last brace.
 
-
-def place_body(body: bytes, draft: Draft, stream: str, version: int, at: str) -> bytes:
-    """Return the entry's bytes around a body that is canonical already: what is left to do inside the lock."""
-    envelope = {
-        "v": draft.v,
-        "id": draft.id,
-        "kind": draft.kind,
-        "at": at,
-        "actor": draft.actor,
-        "stream": stream,
-        "version": version,
-    }
-    _guard(envelope, 1)
+    So all that needs no place is done before the lock. The keys are in order: `actor`, `at`, ..., `version`.
+    """
+    if type(draft.id) is not str or not _ID.fullmatch(draft.id) or type(draft.v) is not int or not 0 < draft.v < WIDEST:
+        raise NotCanonicalError(f"id {draft.id!r}, v {draft.v!r}")
+    if not (type(draft.kind) is type(draft.actor) is type(stream) is str):
+        raise NotCanonicalError("kind, actor and stream are text")
+    body = draft.body if type(draft.body) is dict else dict(draft.body)
+    _guard(body, DEEPEST - 1)  # the entry around it is one level
+    rest = {"body": body, "id": draft.id, "kind": draft.kind, "stream": stream, "v": draft.v}
     try:
-        return orjson.dumps({**envelope, "body": orjson.Fragment(body)}, option=orjson.OPT_SORT_KEYS)
+        return _front(draft.actor), b'",%b,"version":' % orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)[1:-1]
     except (TypeError, ValueError) as error:  # lone surrogates
         raise NotCanonicalError(str(error)) from error
+
+
+@lru_cache(maxsize=1024)
+def _front(actor: str) -> bytes:
+    return b'{"actor":%b,"at":"' % orjson.dumps(actor)
+
+
+def entry_bytes(draft: Draft, stream: str, version: int, at: datetime) -> bytes:
+    """Return the bytes of an entry in its place: what its leaf hashes."""
+    front, back = around(draft, stream)
+    return b"%b%b%b%d}" % (front, format_time(at).encode(), back, version)
 
 
 def parse_entry(data: bytes) -> dict[str, Any]:
     """Return the envelope of an entry; raises MalformedError when it is not one."""
     value = parse(data)
-    if not isinstance(value, dict) or value.keys() != _ENVELOPE or type(value["body"]) is not dict:
+    if type(value) is not dict or tuple(value) != _ENVELOPE or type(value["body"]) is not dict:  # sorted by now
         raise MalformedError("not an entry")
+    v, version = value["v"], value["version"]
+    if type(v) is not int or type(version) is not int or v < 1 or version < 1:
+        raise MalformedError("v and version are numbers from 1")
+    if not (type(value["kind"]) is type(value["actor"]) is type(value["stream"]) is type(value["id"]) is str):
+        raise MalformedError("kind, actor, stream and id are text")
+    if not _ID.fullmatch(value["id"]):
+        raise MalformedError("id is not 32 hex digits")
     parse_time(value["at"])
-    for name, kind in _KINDS:
-        if type(value[name]) is not kind:
-            raise MalformedError(f"{name} is not {kind.__name__}")
-    if value["version"] < 1 or value["v"] < 1 or not is_id(value["id"]):
-        raise MalformedError("not an entry: id, v or version")
     return value
-
-
-def is_id(text: str) -> bool:
-    """Whether `text` is 32 lower-case hex digits."""
-    return _ID.fullmatch(text) is not None

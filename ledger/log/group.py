@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.errors import LedgerError
-from ledger.log.kernel import Ready
+from ledger.log.ready import Ready
 from ledger.log.rows import told
 from ledger.log.store import Receipt
 
@@ -39,6 +39,13 @@ class Waiter:
     def done(self) -> bool:
         """Whether it is decided."""
         return self.receipt is not None or self.error is not None
+
+    def decide(self, outcome: Receipt | BaseException) -> None:
+        """Set what came of it."""
+        if isinstance(outcome, Receipt):
+            self.receipt = outcome
+        else:
+            self.error = outcome
 
 
 class GroupCommit:

@@ -1,73 +1,37 @@
-"""What both stores share: giving drafts their place inside a transaction. Plain sqlite3, few statements.
+"""What both stores do inside a transaction: give drafts their place. Plain sqlite3, as few statements as will do.
 
-All that needs no place is done before the lock (`make_ready`): bodies become bytes, seals are checked.
+Everybody who waits is placed at once, by one query for the versions and one insert for the entries. Only when that
+fails by somebody's own fault is each placed alone, so that whoever is at fault fails alone.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from hashlib import sha256
+from itertools import repeat
+from typing import Final
 
-from ledger.errors import LedgerError, NotCanonicalError, TamperedError, VersionConflictError
+from ledger.errors import LedgerError, TamperedError, VersionConflictError
 from ledger.log import tiles
-from ledger.log.canonical import at_path, canonical, commitment, format_time, is_id, parse_time, place_body
-from ledger.log.merkle import Frontier, leaf_hashes_of
+from ledger.log.canonical import format_time, parse_time
+from ledger.log.merkle import Frontier
+from ledger.log.ready import Ready, ReadyDraft
+from ledger.log.rows import is_of_one
 from ledger.log.schema import ERASING
-from ledger.log.store import ANY, Clock, Draft, Move, Projector, Receipt, Sealed, Stored
+from ledger.log.store import ANY, Clock, Projector, Receipt, Stored
 
-SALT_SIZE: Final = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyDraft:
-    """A draft whose body is bytes already, with the key of each personal value."""
-
-    draft: Draft
-    stream: str
-    body: bytes
-    seals: tuple[tuple[bytes, Sealed], ...]
+Outcome = Receipt | Exception
+_MARKS: Final = 256
+_INSERT: Final = (
+    "INSERT OR FAIL INTO entry (seq, stream, version, kind, at, actor, id, bytes, leaf_hash) VALUES (?,?,?,?,?,?,?,?,?)"
+)
+"""OR FAIL: see schema.py. A row that is refused leaves those before it, and `commit` takes all of them back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """An append as the lock's holder needs it: the moves for their versions, the drafts of all of them in order."""
-
-    moves: tuple[Move, ...]
-    drafts: tuple[ReadyDraft, ...]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The ids of the entries, in order."""
-        return tuple(each.draft.id for each in self.drafts)
-
-
-def make_ready(moves: Sequence[Move]) -> Ready:
-    """Return `moves`, ready to be placed; raises NotCanonicalError when a draft cannot be an entry."""
-    ready = Ready(moves=tuple(moves), drafts=tuple(_ready(m.stream, draft) for m in moves for draft in m.drafts))
-    if len(set(ready.ids)) != len(ready.ids):
-        raise NotCanonicalError("an id stands twice")
-    return ready
-
-
-def _ready(stream: str, draft: Draft) -> ReadyDraft:
-    if type(draft.id) is not str or not is_id(draft.id) or type(draft.v) is not int or draft.v < 1:
-        raise NotCanonicalError(f"id {draft.id!r}, v {draft.v!r}")
-    body = dict(draft.body)
-    seals = tuple((_key(seal, body), seal) for seal in draft.sealed)
-    if len({seal.field for seal in draft.sealed}) != len(seals):
-        raise NotCanonicalError("a field is sealed twice")
-    return ReadyDraft(draft=draft, stream=stream, body=canonical(body), seals=seals)
-
-
-def _key(seal: Sealed, body: dict[str, Any]) -> bytes:
-    """The commitment of a personal value, which must stand in the body where the seal says."""
-    digest = commitment(seal.salt, seal.value)
-    if len(seal.salt) != SALT_SIZE or at_path(body, seal.field) != {"sealed": digest}:
-        raise NotCanonicalError(f"the body does not commit to {seal.field}")
-    return bytes.fromhex(digest)
+_Row = tuple[int, str, int, str, str, str, str, bytes, bytes]
+"""An entry in its place, as its table has it: seq, stream, version, kind, at, actor, id, bytes, leaf hash."""
 
 
 def prepare(tx: sqlite3.Connection) -> None:
@@ -77,76 +41,184 @@ def prepare(tx: sqlite3.Connection) -> None:
 
 def head(tx: sqlite3.Connection) -> Frontier:
     """Return the frontier of the last batch; raises TamperedError when entries and batches disagree."""
+    return _head(tx)[0]
+
+
+def _head(tx: sqlite3.Connection) -> tuple[Frontier, str | None]:
+    """The frontier, and the time of the last entry."""
     # One statement, so that a reader outside a transaction sees both tables at one moment.
     sql = (
-        "SELECT (SELECT coalesce(max(seq), -1) + 1 FROM entry), "
-        "b.size, b.root, b.frontier FROM (SELECT 1) LEFT JOIN (SELECT * FROM batch ORDER BY size DESC LIMIT 1) b"
+        "SELECT e.seq, e.at, b.size, b.root, b.frontier FROM (SELECT 1)"
+        " LEFT JOIN (SELECT seq, at FROM entry ORDER BY seq DESC LIMIT 1) e"
+        " LEFT JOIN (SELECT * FROM batch ORDER BY size DESC LIMIT 1) b"
     )
-    entries, size, root, joined = tx.execute(sql).fetchone()
+    seq, at, size, root, joined = tx.execute(sql).fetchone()
+    entries = 0 if seq is None else seq + 1
     if entries != (size or 0):
         raise TamperedError(min(entries, size or 0), "entries and batches disagree")
     frontier = Frontier(entries, tiles.split(joined or b""))
     if size and frontier.root() != root:
         raise TamperedError(entries, "the frontier does not give the root")
-    return frontier
+    return frontier, at
+
+
+def commit(
+    tx: sqlite3.Connection, clock: Clock, appends: Sequence[Ready], projectors: Sequence[Projector]
+) -> list[Outcome]:
+    """Write all appends in one durable transaction and return each one's outcome, in order.
+
+    Raises what is nobody's own fault (a full disk, a lock, a tampered head); then nothing was written.
+    """
+    try:
+        return _at_once(tx, clock, appends, projectors)
+    except Exception as error:
+        if not is_of_one(error, tx):
+            raise
+        tx.rollback()
+    return _one_by_one(tx, clock, appends, projectors)
+
+
+def _at_once(
+    tx: sqlite3.Connection, clock: Clock, appends: Sequence[Ready], projectors: Sequence[Projector]
+) -> list[Outcome]:
+    tx.execute("BEGIN IMMEDIATE")
+    frontier, last = _head(tx)
+    before, at = frontier.size, _not_before(last, clock())
+    outcomes = _place(tx, frontier, at, appends, projectors)
+    _seal_batch(tx, frontier, before)
+    tx.execute("COMMIT")
+    return outcomes
+
+
+def _one_by_one(
+    tx: sqlite3.Connection, clock: Clock, appends: Sequence[Ready], projectors: Sequence[Projector]
+) -> list[Outcome]:
+    tx.execute("BEGIN IMMEDIATE")
+    frontier, last = _head(tx)
+    before, at = frontier.size, _not_before(last, clock())
+    outcomes = [_admit(tx, frontier, at, ready, projectors) for ready in appends]
+    _seal_batch(tx, frontier, before)
+    tx.execute("COMMIT")
+    return outcomes
+
+
+def _admit(
+    tx: sqlite3.Connection, frontier: Frontier, at: datetime, ready: Ready, projectors: Sequence[Projector]
+) -> Outcome:
+    """Place one append; if it fails by its own fault, only it is undone."""
+    tx.execute("SAVEPOINT one")
+    outcome: Outcome
+    try:
+        outcome = stored_before(tx, ready) or _place(tx, frontier, at, [ready], projectors)[0]
+    except Exception as error:
+        if not is_of_one(error, tx):
+            raise
+        outcome = error
+        tx.execute("ROLLBACK TO one")
+    tx.execute("RELEASE one")
+    return outcome
 
 
 def stored_before(tx: sqlite3.Connection, ready: Ready) -> Receipt | None:
     """Return the receipt of an earlier append of exactly these ids, None when none of them is stored."""
-    ids = ready.ids
     rows: dict[str, tuple[int, str]] = {}
-    for start in range(0, len(ids), tiles.TILE):
-        some = ids[start : start + tiles.TILE]
+    for some in _chunks(ready.ids):
         sql = f"SELECT id, seq, stream FROM entry WHERE id IN ({','.join('?' * len(some))})"  # noqa: S608 marks
         rows.update((row[0], (row[1], row[2])) for row in tx.execute(sql, some))
     if not rows:
         return None
     if any(rows.get(each.draft.id, (0, None))[1] != each.stream for each in ready.drafts):
         raise LedgerError("some of these ids are stored already, by another append")
-    seqs = tuple(rows[each][0] for each in ids)
-    return Receipt(ids=ids, seqs=seqs, size=max(seqs) + 1)
+    seqs = tuple(rows[each][0] for each in ready.ids)
+    return Receipt(ids=ready.ids, seqs=seqs, size=max(seqs) + 1)
 
 
-def now_after(tx: sqlite3.Connection, clock: Clock) -> datetime:
-    """Return the time for the next entries: now, but never before the last entry."""
-    row = tx.execute("SELECT at FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
-    return max(clock(), parse_time(row[0])) if row else clock()
+def _place(
+    tx: sqlite3.Connection,
+    frontier: Frontier,
+    at: datetime,
+    appends: Sequence[Ready],
+    projectors: Sequence[Projector],
+) -> list[Outcome]:
+    """Insert every draft behind the frontier, with full tiles and read models; the batch row is the caller's to write.
 
-
-def place(
-    tx: sqlite3.Connection, frontier: Frontier, at: datetime, ready: Ready, projectors: Sequence[Projector]
-) -> Receipt:
-    """Insert every draft behind the frontier and fold the read models; the batch row is the caller's to write.
-
-    The frontier grows last: after an exception it stands where it stood.
+    A stale version keeps only its own append out. The frontier grows last: after an exception it stands where it stood.
     """
-    when, seqs = format_time(at), range(frontier.size, frontier.size + len(ready.drafts))
-    versions = _versions(tx, ready.moves)
-    placed = list(zip(seqs, ready.drafts, versions, strict=True))
-    data = [place_body(each.body, each.draft, each.stream, version, when) for _, each, version in placed]
-    leaves = leaf_hashes_of(data)
-    tx.executemany(
-        "INSERT INTO entry (seq, stream, version, kind, at, actor, id, bytes, leaf_hash) VALUES (?,?,?,?,?,?,?,?,?)",
-        [
-            (seq, each.stream, version, each.draft.kind, when, each.draft.actor, each.draft.id, entry, leaf)
-            for (seq, each, version), entry, leaf in zip(placed, data, leaves, strict=True)
-        ],
-    )
-    _insert_seals(tx, placed)
-    if projectors:
-        for (seq, each, version), entry, leaf in zip(placed, data, leaves, strict=True):
-            stored = _stored(seq, each, version, at, entry, leaf)
-            for project in projectors:
-                project(tx, stored)
+    versions = _versions(tx, appends)
+    drafts = _numbered(appends, versions)
+    rows = _rows(frontier.size, format_time(at), drafts)
+    tx.executemany(_INSERT, rows)
+    _insert_seals(tx, frontier.size, drafts)
+    for project in projectors:
+        for row, (each, _) in zip(rows, drafts, strict=True):
+            project(tx, _stored(row, each, at))
+    outcomes = _outcomes(tx, frontier.size, appends, versions)
+    leaves = [row[-1] for row in rows]
+    tiles.write_full(tx, frontier.size, leaves)
     frontier.extend(leaves)
-    return Receipt(ids=ready.ids, seqs=tuple(seqs), size=frontier.size)
+    return outcomes
 
 
-def seal_batch(tx: sqlite3.Connection, frontier: Frontier, before: int) -> None:
-    """Write the batch row, and the tiles that became full since size `before`; nothing if nothing was placed."""
+def _numbered(
+    appends: Sequence[Ready], versions: Sequence[list[int] | VersionConflictError]
+) -> list[tuple[ReadyDraft, int]]:
+    """The drafts that may be placed, in order, each with its version."""
+    fits = ((ready, given) for ready, given in zip(appends, versions, strict=True) if isinstance(given, list))
+    return [pair for ready, given in fits for pair in zip(ready.drafts, given, strict=True)]
+
+
+def _rows(size: int, when: str, drafts: Sequence[tuple[ReadyDraft, int]]) -> list[_Row]:
+    """The rows, with `in_place` and `leaf_hash` written out: a thousand waiters wait for this loop."""
+    at, rows = when.encode(), []
+    for seq, (each, version) in enumerate(drafts, start=size):
+        draft, stream, front, back, _ = each
+        data = b"%b%b%b%d}" % (front, at, back, version)
+        leaf = sha256(b"\x00" + data).digest()
+        rows.append((seq, stream, version, draft.kind, when, draft.actor, draft.id, data, leaf))
+    return rows
+
+
+def _insert_seals(tx: sqlite3.Connection, size: int, drafts: Sequence[tuple[ReadyDraft, int]]) -> None:
+    rows = [
+        (key, seq, seal.field, seal.salt, seal.value)
+        for seq, (each, _) in enumerate(drafts, start=size)
+        for key, seal in each.seals
+    ]
+    if rows:
+        tx.executemany("INSERT INTO sealed (commitment, seq, field, salt, value) VALUES (?,?,?,?,?)", rows)
+
+
+def _outcomes(
+    tx: sqlite3.Connection, size: int, appends: Sequence[Ready], versions: Sequence[list[int] | VersionConflictError]
+) -> list[Outcome]:
+    """Receipts, and for a stale version the receipt of its earlier append if it was one: asked after the insert."""
+    outcomes: list[Outcome] = []
+    for ready, given in zip(appends, versions, strict=True):
+        if isinstance(given, VersionConflictError):
+            outcomes.append(_again_or(tx, ready, given))
+            continue
+        seqs = tuple(range(size, size + len(ready.drafts)))
+        size += len(seqs)
+        outcomes.append(Receipt(ids=ready.ids, seqs=seqs, size=size))
+    return outcomes
+
+
+def _again_or(tx: sqlite3.Connection, ready: Ready, conflict: VersionConflictError) -> Outcome:
+    try:
+        return stored_before(tx, ready) or conflict
+    except LedgerError as error:
+        return error
+
+
+def _not_before(last: str | None, now: datetime) -> datetime:
+    """The time for the next entries: now, but never before the last entry."""
+    return now if last is None else max(now, parse_time(last))
+
+
+def _seal_batch(tx: sqlite3.Connection, frontier: Frontier, before: int) -> None:
+    """Write the batch row; nothing if nothing was placed."""
     if frontier.size == before:
         return
-    tiles.write_full(tx, before, frontier.size)
     row = (frontier.size, frontier.root(), frontier.hashes())
     tx.execute("INSERT INTO batch (size, root, frontier) VALUES (?,?,?)", row)
 
@@ -166,40 +238,55 @@ def erase(tx: sqlite3.Connection, commitments: Iterable[bytes]) -> int:
     return gone
 
 
-def _versions(tx: sqlite3.Connection, moves: Sequence[Move]) -> list[int]:
-    """The version of each draft; raises VersionConflictError when a stream is not where its move expects it."""
-    last: dict[str, int] = {}
+def _versions(tx: sqlite3.Connection, appends: Sequence[Ready]) -> list[list[int] | VersionConflictError]:
+    """The version of each draft of each append, or the conflict that keeps the append out."""
+    last = _last_versions(tx, dict.fromkeys(move.stream for ready in appends for move in ready.moves))
+    return [_given(last, ready) for ready in appends]
+
+
+def _given(last: dict[str, int], ready: Ready) -> list[int] | VersionConflictError:
+    """The versions of one append's drafts; `last` moves on only if all its moves fit."""
+    mine: dict[str, int] = {}
     given: list[int] = []
-    for move in moves:
-        if move.stream not in last:
-            sql = "SELECT coalesce(max(version), 0) FROM entry WHERE stream = ?"
-            last[move.stream] = tx.execute(sql, (move.stream,)).fetchone()[0]
-        version = last[move.stream]
+    for move in ready.moves:
+        version = mine.get(move.stream, last[move.stream])
         if move.expected not in {ANY, version}:
-            raise VersionConflictError(move.stream, move.expected, version)
-        last[move.stream] = version + len(move.drafts)
-        given.extend(range(version + 1, last[move.stream] + 1))
+            return VersionConflictError(move.stream, move.expected, version)
+        mine[move.stream] = version + len(move.drafts)
+        given.extend(range(version + 1, mine[move.stream] + 1))
+    last.update(mine)
     return given
 
 
-def _insert_seals(tx: sqlite3.Connection, placed: Sequence[tuple[int, ReadyDraft, int]]) -> None:
-    rows = [(key, seq, seal.field, seal.salt, seal.value) for seq, each, _ in placed for key, seal in each.seals]
-    if rows:
-        tx.executemany("INSERT INTO sealed (commitment, seq, field, salt, value) VALUES (?,?,?,?,?)", rows)
+def _last_versions(tx: sqlite3.Connection, streams: Iterable[str]) -> dict[str, int]:
+    """Where each stream stands, 0 where there is none; one look into the index each."""
+    last: dict[str, int] = {}
+    for some in _chunks(tuple(streams)):
+        sql = (
+            f"WITH wanted (stream) AS (VALUES {','.join(repeat('(?)', len(some)))})"  # noqa: S608 marks
+            " SELECT stream, (SELECT max(version) FROM entry WHERE entry.stream = wanted.stream) FROM wanted"
+        )
+        last.update((stream, version or 0) for stream, version in tx.execute(sql, some))
+    return last
 
 
-def _stored(seq: int, each: ReadyDraft, version: int, at: datetime, data: bytes, leaf: bytes) -> Stored:
+def _chunks(values: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(values), _MARKS):
+        yield values[start : start + _MARKS]
+
+
+def _stored(row: _Row, each: ReadyDraft, at: datetime) -> Stored:
     return Stored(
-        seq=seq,
+        seq=row[0],
         id=each.draft.id,
         stream=each.stream,
-        version=version,
+        version=row[2],
         kind=each.draft.kind,
         v=each.draft.v,
         at=at,
         actor=each.draft.actor,
         body=dict(each.draft.body),
-        data=data,
-        leaf_hash=leaf,
+        data=row[7],
+        leaf_hash=row[8],
         sealed={seal.field: seal for _, seal in each.seals},
     )

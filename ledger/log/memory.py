@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from ledger.log import kernel, rows
 from ledger.log.reading import Reading
+from ledger.log.ready import make_ready
 from ledger.log.schema import SCHEMA
 from ledger.log.store import Clock, Move, Projector, Receipt
 
@@ -41,26 +42,19 @@ class MemoryStore(Reading):
 
     def append(self, moves: Sequence[Move]) -> Receipt:
         """Write every move at once, or none."""
-        ready = kernel.make_ready(moves)
+        ready = make_ready(moves)
         with self._lock:
-            self._tx.execute("BEGIN")
             try:
-                receipt = kernel.stored_before(self._tx, ready) or self._write(ready)
-                self._tx.execute("COMMIT")
+                outcome = kernel.commit(self._tx, self._clock, [ready], self._projectors)[0]
             except sqlite3.Error as error:
                 self._tx.rollback()
                 raise rows.told(error) from error
             except BaseException:
                 self._tx.rollback()
                 raise
-            return receipt
-
-    def _write(self, ready: kernel.Ready) -> Receipt:
-        frontier = kernel.head(self._tx)
-        before = frontier.size
-        receipt = kernel.place(self._tx, frontier, kernel.now_after(self._tx, self._clock), ready, self._projectors)
-        kernel.seal_batch(self._tx, frontier, before)
-        return receipt
+        if isinstance(outcome, Receipt):
+            return outcome
+        raise rows.told(outcome)
 
     def erase(self, commitments: Iterable[bytes]) -> int:
         """Delete the values behind these commitments; return how many there were."""

@@ -9,7 +9,6 @@ from typing import Final
 from ledger.errors import ProofError
 
 HASH_SIZE: Final = 32
-_RUN: Final = 256
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
 NodeSource = Callable[[int, int], bytes]
@@ -44,16 +43,16 @@ class Frontier:
         self.size += 1
 
     def extend(self, leaves: Sequence[bytes]) -> None:
-        """Append leaf hashes in order; whole runs of 256 are hashed a level at a time, which is what makes it quick."""
+        """Append leaf hashes in order, a complete subtree at a time: hashing level by level is what makes it quick."""
         start, end = 0, len(leaves)
         while start < end:
-            if self.size % _RUN == 0 and end - start >= _RUN:
-                self._add_peak(_RUN.bit_length() - 1, perfect_root(leaves[start : start + _RUN]))
-                self.size += _RUN
-                start += _RUN
-            else:
-                self.add(leaves[start])
-                start += 1
+            level = (end - start).bit_length() - 1
+            if self.size:
+                level = min(level, (self.size & -self.size).bit_length() - 1)
+            run = 1 << level
+            self._add_peak(level, perfect_root(leaves[start : start + run]))
+            self.size += run
+            start += run
 
     def copy(self) -> Frontier:
         """Return another frontier that grows on its own."""

@@ -2,6 +2,8 @@
 
 Triggers are a seat belt against programs; evidence against people is a checkpoint held elsewhere. Each guard closes a
 way in: `INSERT OR REPLACE` fires no delete trigger, so every insert must go behind the last row, by each of its keys.
+An entry's guard says FAIL, not ABORT: it refuses the same rows, but SQLite need not keep a journal for each statement
+to undo it, which costs more than the guard itself. What came before in a transaction is undone by whoever rolls it back.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ SCHEMA: Final = (
         WHEN new.seq IS NOT (SELECT coalesce(max(seq), -1) + 1 FROM entry)
           OR EXISTS (SELECT 1 FROM entry WHERE id = new.id)
           OR EXISTS (SELECT 1 FROM entry WHERE stream = new.stream AND version = new.version)
-        BEGIN SELECT raise(ABORT, 'an entry goes behind the last one and replaces none'); END""",
+        BEGIN SELECT raise(FAIL, 'an entry goes behind the last one and replaces none'); END""",
     """CREATE TRIGGER IF NOT EXISTS batch_place BEFORE INSERT ON batch
         WHEN new.size IS NULL OR new.size <= (SELECT coalesce(max(size), 0) FROM batch)
         BEGIN SELECT raise(ABORT, 'a batch goes behind the last one'); END""",

@@ -11,7 +11,6 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +19,9 @@ from ledger.log import kernel
 from ledger.log.connections import BUSY_S, Readers, open_reader, open_writer
 from ledger.log.group import GroupCommit, Waiter
 from ledger.log.memory import utc_now
-from ledger.log.merkle import Frontier
 from ledger.log.reading import Reading
-from ledger.log.rows import is_of_one, told
+from ledger.log.ready import make_ready
+from ledger.log.rows import told
 from ledger.log.schema import SCHEMA
 from ledger.log.store import Clock, Move, Projector, Receipt
 from ledger.log.turnstile import Turnstile
@@ -123,7 +122,7 @@ class SqliteStore(Reading):
 
     def append(self, moves: Sequence[Move]) -> Receipt:
         """Write every move in one transaction and return when it is durable."""
-        ready = kernel.make_ready(moves)
+        ready = make_ready(moves)
         self._refuse_read_only()
         return self._group.append(ready)
 
@@ -131,30 +130,12 @@ class SqliteStore(Reading):
         """Write the batch in one transaction; what fails alone fails only its own waiter."""
         try:
             tx = self._writer or self._connect()
-            tx.execute("BEGIN IMMEDIATE")
-            frontier = kernel.head(tx)
-            before, at = frontier.size, kernel.now_after(tx, self._clock)
-            for waiter in batch:
-                self._admit(tx, frontier, at, waiter)
-            kernel.seal_batch(tx, frontier, before)
-            tx.execute("COMMIT")
+            outcomes = kernel.commit(tx, self._clock, [waiter.ready for waiter in batch], self._projectors)
         except BaseException:
             self._drop_writer()  # under the lock, and it rolls back
             raise
-
-    def _admit(self, tx: sqlite3.Connection, frontier: Frontier, at: datetime, waiter: Waiter) -> None:
-        """Place one append; if it fails by its own fault, only it is undone."""
-        tx.execute("SAVEPOINT one")
-        try:
-            waiter.receipt = kernel.stored_before(tx, waiter.ready) or kernel.place(
-                tx, frontier, at, waiter.ready, self._projectors
-            )
-        except Exception as error:
-            if not is_of_one(error, tx):
-                raise
-            waiter.error = error
-            tx.execute("ROLLBACK TO one")
-        tx.execute("RELEASE one")
+        for waiter, outcome in zip(batch, outcomes, strict=True):
+            waiter.decide(outcome)
 
     def _connect(self) -> sqlite3.Connection:
         tx = self._writer = open_writer(self._path)

@@ -20,14 +20,20 @@ _TILE_BITS: Final = 8
 _KEPT_NODES: Final = 64
 
 
-def write_full(tx: sqlite3.Connection, before: int, after: int) -> None:
-    """Write every tile that became full while the log grew from size `before` to `after`."""
-    level, old, new = 0, before // TILE, after // TILE
+def write_full(tx: sqlite3.Connection, before: int, leaves: Sequence[bytes]) -> None:
+    """Write every tile that became full while the log grew from size `before` by `leaves`."""
+    level, old, new = 0, before // TILE, (before + len(leaves)) // TILE
+    if old == new:
+        return
+    first = old * TILE
+    known = [*hashes_between(tx, 0, first, before), *leaves]
     while old < new:
-        for number in range(old, new):
-            hashes = hashes_between(tx, level, number * TILE, (number + 1) * TILE)
-            row = (_place(level, number), perfect_root(hashes), b"".join(hashes))
-            tx.execute("INSERT INTO tile (place, root, hashes) VALUES (?,?,?)", row)
+        tiles = [known[at : at + TILE] for at in range(0, (new - old) * TILE, TILE)]
+        roots = [perfect_root(hashes) for hashes in tiles]
+        rows = zip(range(_place(level, old), _place(level, new)), roots, map(b"".join, tiles), strict=True)
+        tx.executemany("INSERT INTO tile (place, root, hashes) VALUES (?,?,?)", rows)
+        above = old // TILE * TILE
+        known = [*hashes_between(tx, level + 1, above, old), *roots]
         level, old, new = level + 1, old // TILE, new // TILE
 
 

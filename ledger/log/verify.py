@@ -17,7 +17,7 @@ from ledger.errors import LedgerError, MalformedError
 from ledger.log import tiles
 from ledger.log.canonical import at_path, commitment, parse_entry
 from ledger.log.checkpoint import Checkpoint
-from ledger.log.merkle import Frontier, leaf_hashes_of, perfect_root
+from ledger.log.merkle import Frontier, leaf_hash, leaf_hashes_of, perfect_root
 from ledger.log.schema import TILE_LEVEL_SHIFT
 from ledger.log.store import Sealed, Store
 
@@ -135,6 +135,28 @@ def verify_entries(
     return check.run(entries)
 
 
+def verify_chosen(entries: Iterable[Leaf], *, contiguous: bool) -> Verified:
+    """Return the first fault of entries chosen from a log, each with the leaf hash that the log states for it.
+
+    Args:
+        contiguous: they are a whole stretch of the log, so that none may be missing between them.
+    """
+    inside, seq = _Inside(whole=False, gaps=not contiguous), -1
+    try:
+        for each in entries:
+            if each.seq <= seq:
+                raise _Found(each.seq, FaultKind.REORDERED, f"entry {each.seq} after {seq}")
+            if contiguous and seq >= 0 and each.seq != seq + 1:
+                raise _Found(seq + 1, FaultKind.MISSING, f"entry {each.seq} follows")
+            if leaf_hash(each.data) != each.leaf_hash:
+                raise _Found(each.seq, FaultKind.ALTERED, "the bytes do not give the leaf hash beside them")
+            inside.check(each)
+            seq = each.seq
+    except _Found as found:
+        return Verified(size=seq + 1, root=b"", fault=found.fault)
+    return Verified(size=seq + 1, root=b"")
+
+
 def verify_store(store: Store, *, checkpoint: Checkpoint | None = None, integrity_only: bool = False) -> Verified:
     """Return the first fault of a store: its entries, and what stands beside them."""
     batches = _Batches(store)
@@ -235,10 +257,11 @@ class _Check:
 
 
 class _Inside:
-    """What entries say of themselves and of each other. `whole`: no entries came before these."""
+    """What entries say of themselves and of each other. `whole`: no entries came before these; `gaps`: some are left out."""
 
-    def __init__(self, *, whole: bool) -> None:
+    def __init__(self, *, whole: bool, gaps: bool = False) -> None:
         self._whole = whole
+        self._gaps = gaps
         self._at = ""
         self._versions: dict[str, int] = {}
         self._ids: set[bytes] = set()
@@ -263,7 +286,7 @@ class _Inside:
             raise _Found(seq, FaultKind.DUPLICATED, f"id {entry['id']} again")
         stream, version = entry["stream"], entry["version"]
         before = self._versions.get(stream, 0 if self._whole else version - 1)
-        if version != before + 1:
+        if version != before + 1 and not (self._gaps and version > before):
             raise _Found(seq, FaultKind.VERSION_GAP, f"{stream}: {version} after {before}")
         self._at = entry["at"]
         self._ids.add(entry_id)

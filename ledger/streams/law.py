@@ -11,12 +11,16 @@ from ledger.errors import UnlawfulError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where and when an entry stands: `at` is the ledger's time, `seq` its leaf (-1 before it has one)."""
+    """Where and when an entry stands: `at` is the ledger's time, `seq` its leaf (-1 before it has one).
+
+    `stream` is empty where a fold is tried without one.
+    """
 
     at: datetime
     actor: str
     seq: int = -1
     version: int = 0
+    stream: str = ""
 
 
 def refuse(reason: str) -> NoReturn:

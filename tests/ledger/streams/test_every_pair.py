@@ -21,6 +21,9 @@ LOWER = replace(FORM, gpus=2)
 RECEIPT = Receipt(executor="x", enforcement=Enforcement.ADVISORY)
 PERMIT = Decision(effect=Effect.PERMIT, rules=("r",), seats=(Seat(name="owner-lead", count=1, team="team:t"),))
 NOBODY = Personal("")
+END = NOW + timedelta(minutes=30)
+LATER = END + timedelta(hours=1)
+LONGER = replace(FORM, duration_s=7200)
 
 ENTRIES = {
     "submitted": law.Submitted(
@@ -57,9 +60,22 @@ ENTRIES = {
     "lapsed": law.Lapsed(),
     "missed": law.Missed(why=""),
     "replaced": law.Replaced(by=2),
+    "stumbled": law.Stumbled(attempt=1, why="It broke."),
+    "disqualified": law.Disqualified(why="The role is gone."),
+    "credential shown": law.CredentialShown(holder=ASKER, count=1, verifier=Personal("SCRAM")),
+    "credential set": law.CredentialSet(count=1),
+    "warned": law.Warned(not_after=END),
+    "extension asked": law.ExtensionAsked(form=LONGER, form_digest=digest(LONGER), added_s=3600, not_after=LATER),
+    "extension decided": law.ExtensionDecided(form_digest=digest(LONGER), decision=PERMIT),
+    "extension reviewed": law.ExtensionReviewed(
+        reviewer=LEAD, seat="owner-lead", approve=True, form_digest=digest(LONGER), rule="v", reason=NOBODY
+    ),
+    "extended": law.Extended(form_digest=digest(LONGER), generation=2, not_after=LATER),
+    "prolonged": law.Prolonged(generation=2, receipt=RECEIPT),
+    "not prolonged": law.NotProlonged(generation=2, not_after=END, why="The backend would not."),
 }
 ACTORS = {"submitted": ASKER, "accepted": ASKER, "released": ASKER, "withdrawn": ASKER, "replaced": ASKER}
-ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD}
+ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD, "extension asked": ASKER}
 LATE = NOW + timedelta(days=2)
 
 PATHS = {
@@ -80,13 +96,13 @@ PATHS |= {
     Status.MISSED: [*PATHS[Status.APPROVED], "missed"],
     Status.REPLACED: [*PATHS[Status.WAITING], "replaced"],
 }
-HELD_ENDS = {"expired", "released", "revoked", "ended unlogged"}
+HELD_ENDS = {"expired", "released", "revoked", "ended unlogged", "disqualified"}
 LAWFUL = {
     Status.SUBMITTED: {"decided at submit"},
     Status.WAITING: {"reviewed", "lowered", "withdrawn", "lapsed", "replaced"},
     Status.APPROVED: {"decided at dispatch", "reopened", "queued", "dispatched", "failed", "withdrawn", "missed"},
-    Status.STARTING: {"started", "failed"} | HELD_ENDS,
-    Status.RUNNING: HELD_ENDS,
+    Status.STARTING: {"started", "failed", "queued", "stumbled"} | HELD_ENDS,
+    Status.RUNNING: {"warned", "extension asked"} | HELD_ENDS,
     Status.ENDING: {"not confirmed", "settled"},
     Status.UNCONFIRMED: {"settled"},
 }

@@ -19,7 +19,7 @@ from ledger.streams.law import Place, refuse, require
 from ledger.streams.seats import Vote, filled, missing
 
 if TYPE_CHECKING:
-    from ledger.streams.request import Request
+    from ledger.streams.request.state import Request
 
 WARN_LEAST: Final = timedelta(minutes=15)
 WARN_MOST: Final = timedelta(hours=24)
