@@ -119,6 +119,8 @@ def verify_bundle(bundle: Bundle, *, key: str | None = None, note: str | None = 
         _check_origin(first, checkpoint)
         if bundle.claim is Claim.EVERYTHING:
             _replay(bundle.entries)
+        if not bundle.table_is_true:
+            _found(Kind.ALTERED, None, "entries.csv is not made from these entries")
     except _Found as found:
         return _faulty(done, found)
     whole = bundle.claim is Claim.EVERYTHING

@@ -65,6 +65,13 @@ class Bundle:
     claim: Claim = Claim.NOTHING
     since: datetime | None = None
     until: datetime | None = None
+    table: str | None = None
+    """What people read; None where there is no file."""
+
+    @property
+    def table_is_true(self) -> bool:
+        """Whether the table is the one these entries make."""
+        return self.table is None or self.table == table.BYTE_ORDER_MARK + "".join(table.lines(self.entries))
 
 
 def write_bundle(
@@ -107,9 +114,10 @@ def read_bundle(path: Path) -> Bundle:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MalformedError(f"{path.name}: {error}") from error
     _as_written(ABOUT, parts, again)
+    if about["size"] != len(leaves):
+        raise MalformedError(f"{ABOUT} says {about['size']} entries, {LEAVES} has {len(leaves)}")
     _as_written(ENTRIES, parts, "".join(map(_line, entries)))
     _as_written(LEAVES, parts, "".join(f"{leaf.hex()}\n" for leaf in leaves))
-    _as_written(TABLE, parts, table.BYTE_ORDER_MARK + "".join(table.lines(entries)))  # people read it: it must not lie
     return Bundle(
         entries=entries,
         leaves=leaves,
@@ -119,6 +127,7 @@ def read_bundle(path: Path) -> Bundle:
         claim=choice.claim,
         since=choice.since,
         until=choice.until,
+        table=parts[TABLE],
     )
 
 
