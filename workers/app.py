@@ -10,6 +10,7 @@ from collections.abc import Callable
 from celery import Celery
 
 from ledger.book import Book, open_sqlite, utc_now
+from policies.inforce import PolicyInForce
 from policies.watch import PolicySource
 from workers.clock import Clock
 from workers.executors.base import Executor
@@ -35,11 +36,12 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
         executors |= {"data": memory, "deploy": memory}
     return Room(
         book=book,
-        policy=source.current,
+        policy=PolicyInForce(source, book).current,
         executors=executors,
         journal=Journal(settings.home / "journal" / "endings.jsonl"),
         locks=settings.home / "locks",
         clock=utc_now,
+        prices=lambda: source.current().catalogue,
     )
 
 
