@@ -96,7 +96,7 @@ def ended(folder: Path, key: str) -> int:
 
 def leases(folder: Path) -> dict[str, Lease | None]:
     """Return every lease file by its key, None for one that cannot be read; raises OSError without the folder."""
-    keys = (name.removesuffix(".lease") for name in sorted(os.listdir(folder)) if name.endswith(".lease"))
+    keys = (path.stem for path in sorted(folder.iterdir()) if path.suffix == ".lease")
     return {key: _or_none(folder, key) for key in keys}
 
 
