@@ -18,6 +18,7 @@ import structlog
 
 from ledger.errors import BusyError, LedgerError, ReadOnlyError, UnlawfulError, VersionConflictError
 from ledger.nouns import FormKind
+from ledger.streams.codec import Entry
 from ledger.streams.request import EndedUnlogged, Expired, Lapsed, Missed, Request, Status
 from ledger.views import RECEIPT_GRACE
 from workers.entering import enter
@@ -55,6 +56,7 @@ class Clock:
         self._patience_s = patience_s
         self._nudged: dict[int, datetime] = {}
         self._lanes = Lanes()
+        self._unwritable = False
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a failing tick is logged, and the next one tries again."""
@@ -67,7 +69,7 @@ class Clock:
 
     def tick(self) -> None:
         """Do everything that is due now."""
-        now = self._room.clock()
+        now, self._unwritable = self._room.clock(), False
         _alone("journal", lambda: self._room.journal.drain(self._enter_unlogged))
         for number in self._room.book.requests.due(now):
             _alone(number, partial(self._look, number, now))
@@ -79,9 +81,9 @@ class Clock:
         if request is None or request.final:
             return
         if request.status is Status.WAITING:
-            enter(self._room, request, Lapsed(), actor=CLOCK)
+            self._enter(request, Lapsed())
         elif _too_late(request, now):
-            enter(self._room, request, Missed(why=TOO_LATE), free=True, actor=CLOCK)
+            self._enter(request, Missed(why=TOO_LATE), free=True)
         elif _over(request, now):
             self._end(request, now)
         elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
@@ -92,7 +94,7 @@ class Clock:
     def _end(self, request: Request, now: datetime) -> None:
         """Enter that it is over and take it back; without a ledger, take it back all the same."""
         try:
-            enter(self._room, request, Expired(), actor=CLOCK)
+            self._enter(request, Expired())
         except (ReadOnlyError, BusyError):
             self._in_lane(request, lambda: self._take_unlogged(request, now))
             return
@@ -121,7 +123,7 @@ class Clock:
         if request is None or request.status not in {Status.STARTING, Status.RUNNING}:
             return True
         try:
-            enter(self._room, request, EndedUnlogged(happened_at=ending.happened_at), actor=CLOCK)
+            self._enter(request, EndedUnlogged(happened_at=ending.happened_at))
         except UnlawfulError as refused:
             logger.warning("the law refused an ending", request=ending.request, detail=refused.detail)
             return True
@@ -146,6 +148,16 @@ class Clock:
             return
         self._nudged[request.number] = now
         self._nudge(request.number)
+
+    def _enter(self, request: Request, entry: Entry, *, free: bool = False) -> None:
+        """Enter it; once the ledger could not be written, nothing waits for it again in this tick."""
+        if self._unwritable:
+            raise BusyError("it could not be written a moment ago")
+        try:
+            enter(self._room, request, entry, free=free, actor=CLOCK)
+        except (ReadOnlyError, BusyError):
+            self._unwritable = True
+            raise
 
     def _in_lane(self, request: Request, work: Work) -> bool:
         """Do `work` in the lane of the request's executor; False when what it does takes long already."""

@@ -11,7 +11,7 @@ import pytest
 from conftest import MIRA, TOMAS, Hand, make_world
 
 from ledger.book import open_sqlite
-from ledger.errors import ReadOnlyError
+from ledger.errors import BusyError, ReadOnlyError
 from ledger.nouns import Access, DataForm
 from ledger.streams.request import Status
 from workers import clock as clocks
@@ -61,6 +61,24 @@ def test_a_lapse_that_cannot_be_entered_keeps_no_access_from_being_taken_away(wo
     world.clock.tick()
     assert world.now(running).end == "request.ended-unlogged"
     assert world.now(waiting).status is Status.LAPSED
+
+
+def test_a_ledger_that_could_not_be_written_is_waited_for_once_a_tick(world, monkeypatch):
+    """Waiting for a locked ledger takes seconds: not before each of many endings."""
+    for slack in (MIRA, TOMAS, MIRA):
+        world.running(slack=slack)
+    world.time.pass_time(hours=3)
+    tries = []
+
+    def locked(*_args):
+        tries.append(1)
+        raise BusyError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.book.store, "append", locked)
+        world.clock.tick()
+    assert len(tries) == 1
+    assert world.effects().count("end") == 3
 
 
 def test_what_was_ended_without_the_ledger_is_not_ended_again_at_every_tick(world, monkeypatch):
