@@ -12,6 +12,7 @@ from celery import Celery
 
 from ledger.book import Book, open_sqlite, utc_now
 from ledger.errors import BusyError
+from policies.errors import PolicyError
 from policies.inforce import PolicyInForce
 from policies.watch import PolicySource
 from workers.clock import Clock
@@ -50,8 +51,12 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
 
 
 def take_inventories(room: Room) -> None:
-    """Enter what every pool holds now."""
-    catalogue = room.policy().catalogue
+    """Enter what every pool holds now; while the policy decides nothing, its catalogue changes no pool either."""
+    try:
+        catalogue = room.policy().catalogue
+    except PolicyError as error:
+        logger.warning("the pools stay as they were", detail=str(error))
+        return
     for pool in catalogue.pools:
         source, devices = devices_of(catalogue, pool)
         take_inventory(room.book, pool, source, devices)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from tests.guards.table import ROOT, Guard, NotFoundError, load
@@ -67,7 +68,7 @@ def all_of(guards: list[Guard], copies: list[Path]) -> list[Outcome]:
             free.put(path)
 
     with ThreadPoolExecutor(len(copies)) as pool:
-        return list(pool.map(one, guards))
+        return list(track(pool.map(one, guards), description="Taking out", total=len(guards)))
 
 
 def copy(to: Path) -> Path:

@@ -33,6 +33,15 @@ def test_the_hands_decide_by_adopted_rules_alone_and_still_know_the_prices(house
     assert room.price_list().pools
 
 
+def test_a_catalogue_that_nobody_adopted_changes_no_pool(house, room):
+    app.take_inventories(room)
+    before = room.book.store.size()
+    path = house.home / "policies" / "catalogue.toml"
+    path.write_text(path.read_text() + "# nobody adopted this\n")
+    app.take_inventories(room)
+    assert room.book.store.size() == before
+
+
 def test_only_a_demo_simulates_what_nothing_carries_out_yet(settings, room):
     assert set(room.executors) == {"gpu", "data", "deploy"}
     real = app.build_room(settings, simulate=False)

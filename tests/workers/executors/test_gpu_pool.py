@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -91,6 +92,21 @@ def test_no_device_stands_in_two_leases(executor, folder):
     assert leases.read_lease(folder, OTHER) is None
     executor.revoke(grant())
     executor.ensure(grant(key=OTHER, devices=("GPU-1", "GPU-2")))
+
+
+@pytest.mark.parametrize("act", ["ensure", "revoke"])
+def test_nobody_changes_leases_while_somebody_else_does(executor, folder, act):
+    executor.ensure(grant(key=OTHER, devices=("GPU-9",)))
+    before = sorted(path.name for path in folder.iterdir())
+    one = grant() if act == "ensure" else grant(key=OTHER)
+    other = threading.Thread(target=getattr(executor, act), args=(one,))
+    with leases.alone(folder):
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        assert sorted(path.name for path in folder.iterdir()) == before
+    other.join(10)
+    assert executor.observe(one) is (Observation.HELD if act == "ensure" else Observation.GONE)
 
 
 def test_a_crash_between_the_bar_and_the_end_of_the_lease_starts_nothing_again(executor, folder, monkeypatch):
