@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-tests
 
-.PHONY: demo play test check bench lock clean help
+.PHONY: demo play test guards check bench lock clean help
 
 help: ## What each command does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,9 @@ play: $(STAMP) ## The whole story without a browser, checked step by step
 
 test: $(TEST_STAMP) ## Every test (installs what they need)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+guards: $(TEST_STAMP) ## Take out one guard at a time and see its tests fail (slow)
+	@$(BIN)/python -m tests.guards
 
 check: $(TEST_STAMP) ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

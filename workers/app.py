@@ -7,9 +7,13 @@ import signal
 import threading
 from collections.abc import Callable
 
+import structlog
 from celery import Celery
 
 from ledger.book import Book, open_sqlite, utc_now
+from ledger.errors import BusyError
+from policies.errors import PolicyError
+from policies.inforce import PolicyInForce
 from policies.watch import PolicySource
 from workers.clock import Clock
 from workers.executors.base import Executor
@@ -21,6 +25,8 @@ from workers.queue import QUEUE, celery_app, nudger
 from workers.room import Room, take_inventory
 from workers.settings import HouseSettings
 from workers.tasks import register
+
+logger = structlog.get_logger(__name__)
 
 
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
@@ -35,17 +41,22 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
         executors |= {"data": memory, "deploy": memory}
     return Room(
         book=book,
-        policy=source.current,
+        policy=PolicyInForce(source, book).current,
         executors=executors,
         journal=Journal(settings.home / "journal" / "endings.jsonl"),
         locks=settings.home / "locks",
         clock=utc_now,
+        prices=lambda: source.current().catalogue,
     )
 
 
 def take_inventories(room: Room) -> None:
-    """Enter what every pool holds now."""
-    catalogue = room.policy().catalogue
+    """Enter what every pool holds now; while the policy decides nothing, its catalogue changes no pool either."""
+    try:
+        catalogue = room.policy().catalogue
+    except PolicyError as error:
+        logger.warning("the pools stay as they were", detail=str(error))
+        return
     for pool in catalogue.pools:
         source, devices = devices_of(catalogue, pool)
         take_inventory(room.book, pool, source, devices)
@@ -71,9 +82,20 @@ def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> No
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    room = build_room(settings, simulate=simulate)
-    Clock(room, nudger(broker_url)).run(stop)
-    room.book.store.close()
+    room = _room_in_time(settings, stop, simulate=simulate)
+    if room is not None:
+        Clock(room, nudger(broker_url)).run(stop)
+        room.book.store.close()
+
+
+def _room_in_time(settings: HouseSettings, stop: threading.Event, *, simulate: bool) -> Room | None:
+    """Return the room once the ledger lets us in: a clock that starts while it is locked still ends leases later."""
+    while not stop.is_set():
+        try:
+            return build_room(settings, simulate=simulate)
+        except BusyError:
+            logger.warning("the ledger is locked; trying again")
+    return None
 
 
 def _labels(book: Book, pools: tuple[str, ...]) -> Callable[[str], str]:

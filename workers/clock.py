@@ -1,28 +1,32 @@
-"""The clock: lapses, expires, takes back, and sweeps up what crashed. It needs the database alone.
+"""The clock: lapses, expires, takes back, and sweeps up what crashed. It needs the database and the backend alone.
 
 No schedule is kept anywhere else: each tick asks the ledger what is due. The nudge to the workers is only haste; when
-the broker is gone, endings go on here and starts wait for it.
+the broker is gone, endings go on here and starts wait for it. One request that fails keeps no other waiting, and a
+backend that hangs keeps waiting only what it holds itself (`lanes.py`).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
-from ledger.book import Write
 from ledger.errors import BusyError, LedgerError, ReadOnlyError, UnlawfulError, VersionConflictError
 from ledger.nouns import FormKind
 from ledger.streams.codec import Entry
 from ledger.streams.request import EndedUnlogged, Expired, Lapsed, Missed, Request, Status
 from ledger.views import RECEIPT_GRACE
+from workers.entering import enter
 from workers.errors import WorkerError
 from workers.executors.base import Observation
-from workers.hands import attend
+from workers.hands import TOO_LATE, attend
 from workers.journal import Ending
+from workers.lanes import Lanes
 from workers.room import CLOCK, Room, grant_of
 
 logger = structlog.get_logger(__name__)
@@ -30,54 +34,60 @@ logger = structlog.get_logger(__name__)
 TICK: Final = timedelta(seconds=1)
 NUDGE_AGAIN: Final = timedelta(seconds=5)
 """How soon a request that is still due is nudged again."""
+PATIENCE_S: Final = 5.0
+"""How long a tick waits for what it began; what takes longer goes on beside the next ticks."""
+LOCK_S: Final = 1.0
+"""How long an ending waits for a worker on the same subject and resource before the next tick tries again."""
+
+Work = Callable[[], object]
 
 
 class Clock:
-    """Looks at what is due, once a tick.
+    """Looks at what is due, once a tick. Any number of clocks may run: the ledger lets one of them win.
 
     Args:
         room: what the hands work with.
         nudge: asks a worker to attend to a request; may fail, and then the next tick asks again.
     """
 
-    def __init__(self, room: Room, nudge: Callable[[int], None]) -> None:
-        self._room = room
+    def __init__(self, room: Room, nudge: Callable[[int], None], *, patience_s: float = PATIENCE_S) -> None:
+        self._room = replace(room, patience_s=LOCK_S)
         self._nudge = nudge
+        self._patience_s = patience_s
         self._nudged: dict[int, datetime] = {}
+        self._lanes = Lanes()
+        self._unwritable = False
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a failing tick is logged, and the next one tries again."""
         while not stop.is_set():
             try:
                 self.tick()
-            except (LedgerError, WorkerError, OSError):
-                logger.exception("tick failed")
+            except Exception:
+                logger.exception("tick failed; the next one tries again")
             stop.wait(TICK.total_seconds())
 
     def tick(self) -> None:
         """Do everything that is due now."""
-        now = self._room.clock()
-        self._room.journal.drain(self._enter_unlogged)
+        now, self._unwritable = self._room.clock(), False
+        _alone("journal", lambda: self._room.journal.drain(self._enter_unlogged))
         for number in self._room.book.requests.due(now):
-            try:
-                self._look(number, now)
-            except (VersionConflictError, UnlawfulError) as lost:
-                logger.info("somebody else was first", request=number, detail=lost.detail)
-            except WorkerError as error:
-                logger.warning("could not finish", request=number, detail=error.detail)
+            _alone(number, partial(self._look, number, now))
+        self._lanes.wait(self._patience_s)
 
     def _look(self, number: int, now: datetime) -> None:
+        """Enter what needs the ledger alone; what needs a backend is given to its lane."""
         request = self._room.book.request(number)
         if request is None or request.final:
             return
         if request.status is Status.WAITING:
             self._enter(request, Lapsed())
         elif _too_late(request, now):
-            self._enter(request, Missed(why="Its window went by before it could start."))
+            self._enter(request, Missed(why=TOO_LATE), free=True)
         elif _over(request, now):
             self._end(request, now)
         elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
-            attend(self._room, number)
+            self._take_back(request)
         else:
             self._hurry(request, now)
 
@@ -86,13 +96,21 @@ class Clock:
         try:
             self._enter(request, Expired())
         except (ReadOnlyError, BusyError):
-            self._take_unlogged(request, now)
+            self._in_lane(request, lambda: self._take_unlogged(request, now))
             return
-        attend(self._room, request.number)
+        self._take_back(request)
+
+    def _take_back(self, request: Request) -> None:
+        if not self._in_lane(request, lambda: attend(self._room, request.number)):
+            self._nudge_now_and_then(request, self._room.clock())  # its backend hangs here: perhaps not everywhere
 
     def _take_unlogged(self, request: Request, now: datetime) -> None:
-        executor = self._room.executor_for(request.form)
+        """Take it away and note that; the generation is barred, so that no worker can start it again meanwhile."""
+        if any(ending.request == request.number for ending in self._room.journal.read()):
+            return
+        executor = self._room.executor_of(request)
         if executor is None:
+            logger.error("its executor is not configured", request=request.number, executor=request.executor)
             return
         executor.revoke(grant_of(request))
         if executor.observe(grant_of(request)) is Observation.GONE:
@@ -106,9 +124,13 @@ class Clock:
             return True
         try:
             self._enter(request, EndedUnlogged(happened_at=ending.happened_at))
-        except (ReadOnlyError, BusyError, VersionConflictError):
+        except UnlawfulError as refused:
+            logger.warning("the law refused an ending", request=ending.request, detail=refused.detail)
+            return True
+        except LedgerError as error:
+            logger.warning("an ending stays noted", request=ending.request, detail=error.detail)
             return False
-        attend(self._room, request.number)
+        self._take_back(request)
         return True
 
     def _hurry(self, request: Request, now: datetime) -> None:
@@ -118,15 +140,40 @@ class Clock:
         waits_for_receipt = request.status is Status.STARTING and request.dispatched_at is not None
         if waits_for_receipt and request.dispatched_at is not None and now < request.dispatched_at + RECEIPT_GRACE:
             return
+        self._nudge_now_and_then(request, now)
+
+    def _nudge_now_and_then(self, request: Request, now: datetime) -> None:
         last = self._nudged.get(request.number)
-        if last is not None and now - last < NUDGE_AGAIN:
+        if last is not None and abs(now - last) < NUDGE_AGAIN:  # the system's clock may have been set back since
             return
         self._nudged[request.number] = now
         self._nudge(request.number)
 
-    def _enter(self, request: Request, entry: Entry) -> None:
-        stream = f"request:{request.number}"
-        self._room.book.append(Write(stream=stream, expected=request.version, entries=(entry,), actor=CLOCK))
+    def _enter(self, request: Request, entry: Entry, *, free: bool = False) -> None:
+        """Enter it; once the ledger could not be written, nothing waits for it again in this tick."""
+        if self._unwritable:
+            raise BusyError("it could not be written a moment ago")
+        try:
+            enter(self._room, request, entry, free=free, actor=CLOCK)
+        except (ReadOnlyError, BusyError):
+            self._unwritable = True
+            raise
+
+    def _in_lane(self, request: Request, work: Work) -> bool:
+        """Do `work` in the lane of the request's executor; False when what it does takes long already."""
+        return self._lanes.put(request.executor or "", lambda: _alone(request.number, work))
+
+
+def _alone(what: int | str, work: Work) -> None:
+    """Do `work`; whatever goes wrong with it is logged and keeps nothing else from being done."""
+    try:
+        work()
+    except (VersionConflictError, UnlawfulError) as lost:
+        logger.info("somebody else was first", about=what, detail=lost.detail)
+    except (WorkerError, ReadOnlyError, BusyError) as error:
+        logger.warning("could not finish; the next tick tries again", about=what, detail=error.detail)
+    except Exception:
+        logger.exception("could not finish; the next tick tries again", about=what)
 
 
 def _over(request: Request, now: datetime) -> bool:

@@ -20,6 +20,10 @@ class StaleGrantError(WorkerError):
     """Raised when a grant is older than what the backend has seen, or over; nothing was started."""
 
 
+class OccupiedError(WorkerError):
+    """Raised when somebody else is still at work on the same subject and resource; the sweep comes again."""
+
+
 class SettingsError(WorkerError):
     """Raised when a setting is missing or contradicts another; it names the variable."""
 

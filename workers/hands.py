@@ -6,43 +6,36 @@ landed goes on to the executor, and only after it is sealed in the tree.
 
 from __future__ import annotations
 
-import secrets
-from datetime import datetime
 from typing import Final
 
 import structlog
 
-from ledger.book import Write
 from ledger.errors import UnlawfulError, VersionConflictError
-from ledger.nouns import DeployForm, FormKind, GpuForm, window_end
+from ledger.nouns import FormKind
 from ledger.streams.codec import Entry
-from ledger.streams.pool import Booked, Freed, Leased, Pool
 from ledger.streams.request import (
-    Decided,
-    Dispatched,
     Done,
     Failed,
     Missed,
     NotConfirmed,
-    Phase,
     Queued,
-    Reopened,
     Request,
     Settled,
     Started,
     Status,
 )
-from ledger.streams.seats import filled
-from policies.facts import facts_of
-from workers.errors import BackendError, StaleGrantError
-from workers.executors.base import Executor, Observation
-from workers.room import WORKER, Room, grant_of, usage_of
+from workers.dispatch import decided_anew, dispatch
+from workers.entering import enter
+from workers.errors import BackendError, OccupiedError, StaleGrantError
+from workers.executors.base import Executor, Observation, Pending
+from workers.room import Room, grant_of, usage_of
 
 logger = structlog.get_logger(__name__)
 
 TRIES: Final = 5
 """How often a lost race is read and decided again before the sweep takes over."""
 NOBODY: Final = "Nothing carries this out yet. You hold nothing and nothing is charged."
+TOO_LATE: Final = "Its window went by before it could start."
 
 
 def attend(room: Room, number: int) -> Status | None:
@@ -62,6 +55,9 @@ def attend(room: Room, number: int) -> Status | None:
             logger.info("somebody else was first", request=number, detail=lost.detail)
         except UnlawfulError as refused:
             logger.info("the law refused", request=number, detail=refused.detail)
+            break
+        except OccupiedError as busy:
+            logger.warning("somebody is still at work on it; the sweep comes again", request=number, detail=busy.detail)
             break
     after = room.book.request(number)
     return after.status if after else None
@@ -84,180 +80,93 @@ def _carry_out(room: Room, request: Request) -> None:
     if request.form.start is not None and now < request.form.start:
         return
     if request.missed_at is not None and now >= request.missed_at:
-        _enter(room, request, Missed(why="Its window went by before it could start."), free=True)
+        enter(room, request, Missed(why=TOO_LATE), free=True)
         return
     executor = room.executor_for(request.form)
     if executor is None:
-        _enter(room, request, Failed(why=NOBODY), free=True)
+        enter(room, request, Failed(why=NOBODY), free=True)
         return
-    decided = _decided_anew(room, request)
-    dispatched = _dispatch(room, request, decided, executor, now) if decided is not None else None
+    decided = decided_anew(room, request)
+    dispatched = dispatch(room, request, decided, executor, now) if decided is not None else None
     if dispatched is not None:
         _start(room, dispatched, executor)
-
-
-def _decided_anew(room: Room, request: Request) -> Decided | None:
-    """Ask the policy again: the same answer or a looser one is returned; anything else is entered and stops here."""
-    policy, people = room.policy(), room.book.people()
-    asker = people.slack(request.asker)
-    if asker is None:
-        _enter(room, request, Failed(why="The asker is no longer known."), free=True)
-        return None
-    decision = policy.decide(
-        f"user:{asker}", request.form, facts_of(room.book, request.asker, except_for=request.number)
-    )
-    for vote in request.votes:
-        slack = people.slack(vote.person)
-        seat = next((s for s in request.seats if s.name == vote.seat), None)
-        if (
-            seat is None
-            or slack is None
-            or policy.may_vote(f"user:{slack}", vote.seat, seat.team, request.form) is None
-        ):
-            why = "An approver no longer holds the role that this seat needs."
-            _enter(room, request, Reopened(reviewer=vote.person, seat=vote.seat, why=why), free=True)
-            return None
-    goes_on = decision.permitted and (decision.auto or filled(decision.seats, request.votes))
-    entry = Decided(phase=Phase.DISPATCH, form_digest=request.form_digest, decision=decision)
-    if goes_on:
-        return entry
-    _enter(room, request, entry, free=True)
-    return None
-
-
-def _dispatch(room: Room, request: Request, decided: Decided, executor: Executor, now: datetime) -> Request | None:
-    """Enter the decision and `Dispatched` with its devices in one transaction; None when nothing is free yet."""
-    form = request.form
-    not_after = None if isinstance(form, DeployForm) else window_end(form, now)
-    devices: tuple[str, ...] = ()
-    writes: list[Write] = []
-    if isinstance(form, GpuForm) and not_after is not None:
-        lease = _lease(room, request, form, now, not_after)
-        if lease is None:
-            return None
-        devices, write = lease
-        writes.append(write)
-    entry = Dispatched(
-        generation=request.generation + 1,
-        grant_key=secrets.token_hex(16),
-        form_digest=request.form_digest,
-        not_after=not_after,
-        executor=executor.name,
-        devices=devices,
-    )
-    receipt = room.book.append(_write(request, decided, entry), *writes)
-    receipt.wait_sealed()
-    return room.book.request(request.number)
-
-
-def _lease(
-    room: Room, request: Request, form: GpuForm, now: datetime, end: datetime
-) -> tuple[tuple[str, ...], Write] | None:
-    """Return the devices and the pool's entries that lease them, or note the place in line and return None."""
-    pool = _pool(room, form)
-    free = pool.free_now(form.gpu_type)
-    booked = pool.booking(request.number) is not None
-    open_window = booked or pool.bookable(form.gpu_type, now, end) >= form.gpus
-    if len(free) < form.gpus or not open_window:
-        _queue(room, request, form, pool)
-        return None
-    devices = tuple(device.id for device in free[: form.gpus])
-    entries: tuple[Entry, ...] = (Leased(request=request.number, devices=devices, end=end),)
-    if not booked:
-        booking = Booked(request=request.number, gpu_type=form.gpu_type, count=form.gpus, start=now, end=end)
-        entries = (booking, *entries)
-    name = form.resource.partition(":")[2]
-    return devices, Write(stream=f"pool:{name}", expected=pool.version, entries=entries, actor=WORKER)
-
-
-def _queue(room: Room, request: Request, form: GpuForm, pool: Pool) -> None:
-    """Enter the place in line, once: again only when it changed."""
-    ahead = [
-        other
-        for number in room.book.requests.open()
-        if number < request.number
-        and (other := room.book.request(number)) is not None
-        and other.status in {Status.QUEUED, Status.APPROVED}
-        and other.form.resource == form.resource
-    ]
-    free = len(pool.free_now(form.gpu_type))
-    ends = sorted(lease.end for lease in pool.leases)
-    entry = Queued(
-        place=len(ahead) + 1,
-        estimate=ends[0] if ends else None,
-        why=f"{free} of {pool.total(form.gpu_type)} devices are free; {form.gpus} are needed.",
-    )
-    if request.queued != entry:
-        _enter(room, request, entry)
 
 
 def _start(room: Room, request: Request, executor: Executor) -> None:
     """Call the executor for a sealed dispatch, and enter what it says."""
     try:
-        receipt = executor.ensure(grant_of(request))
+        said = executor.ensure(grant_of(request))
     except StaleGrantError:
-        _look_again(room, request)
+        if not _over(room, request):  # its own generation was taken back: only before `Failed` could be entered
+            _could_not_start(room, request, executor, "it was taken back before")
         return
     except BackendError as error:
-        _could_not_start(room, request, executor, error)
+        _could_not_start(room, request, executor, error.detail)
         return
-    if request.not_after is not None and room.clock() >= request.not_after:
+    if _over(room, request):
         executor.revoke(grant_of(request))
+    elif isinstance(said, Pending):
+        _wait_in_line(room, request, said)
+    else:
+        change = request.form.kind is FormKind.CHANGE
+        entry: Entry = (Done if change else Started)(generation=request.generation, receipt=said)
+        enter(room, request, entry)
+
+
+def _wait_in_line(room: Room, request: Request, pending: Pending) -> None:
+    """Enter the backend's place in line, again only when it changed; the dispatch stands, and the sweep looks again."""
+    entry = Queued(place=pending.place, estimate=pending.estimate, why=pending.why)
+    if request.queued == entry:
         return
-    change = request.form.kind is FormKind.CHANGE
-    entry: Entry = (Done if change else Started)(generation=request.generation, receipt=receipt)
-    _enter(room, request, entry)
+    try:
+        enter(room, request, entry)
+    except UnlawfulError as refused:  # a ledger whose law knows no line behind a dispatch: the card says Starting
+        logger.info("it waits in the backend's line", request=request.number, why=pending.why, detail=refused.detail)
 
 
-def _could_not_start(room: Room, request: Request, executor: Executor, error: BackendError) -> None:
+def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
     """Enter `Failed` only once nothing is left behind; otherwise the sweep comes again."""
-    logger.warning("executor failed", request=request.number, executor=executor.name, detail=error.detail)
-    executor.revoke(grant_of(request))
-    if executor.observe(grant_of(request)) is Observation.GONE:
-        why = f"{executor.name} could not start it. You hold nothing and nothing is charged."
-        _enter(room, request, Failed(why=why), free=True)
+    logger.warning("executor failed", request=request.number, executor=executor.name, detail=detail)
+    gone, why = _taken_back(request, executor)
+    if gone:
+        sentence = f"{executor.name} could not start it. You hold nothing and nothing is charged."
+        enter(room, request, Failed(why=sentence), free=True)
+    else:
+        logger.warning("it may have started; the sweep comes again", request=request.number, detail=why)
 
 
 def _look_again(room: Room, request: Request) -> None:
     """After a crash between dispatch and receipt: repeat what is safe to repeat. What is over is the clock's to end."""
-    executor = room.executor_for(request.form)
-    over = request.not_after is not None and room.clock() >= request.not_after
-    if executor is not None and not over:
+    executor = room.executor_of(request)
+    if executor is None:
+        logger.error("its executor is not configured", request=request.number, executor=request.executor)
+    elif not _over(room, request):
         _start(room, request, executor)
 
 
 def take_back(room: Room, request: Request) -> None:
     """Revoke, read back, and settle only what was observed gone."""
-    executor = room.executor_for(request.form)
+    executor = room.executor_of(request)
     if executor is None:
-        raise BackendError(f"no executor for {request.form.resource}")
-    why = "The backend cannot say that it is gone."
+        gone, why = False, f"No executor named {request.executor} is configured; configure it, and it is tried again."
+    else:
+        gone, why = _taken_back(request, executor)
+    if gone:
+        enter(room, request, Settled(usage=usage_of(request, room.price_list())), free=True)
+    else:
+        enter(room, request, NotConfirmed(attempt=request.attempts + 1, why=why))
+
+
+def _taken_back(request: Request, executor: Executor) -> tuple[bool, str]:
+    """Revoke and read back: (True, "") only if it was observed gone, else False and why."""
     try:
         executor.revoke(grant_of(request))
-        gone = executor.observe(grant_of(request)) is Observation.GONE
     except BackendError as error:
-        gone, why = False, f"{executor.name}: {error.detail}"
-    if gone:
-        _enter(room, request, Settled(usage=usage_of(request, room.policy())), free=True)
-    else:
-        _enter(room, request, NotConfirmed(attempt=request.attempts + 1, why=why))
+        return False, f"{executor.name}: {error.detail}"
+    if executor.observe(grant_of(request)) is Observation.GONE:
+        return True, ""
+    return False, "The backend cannot say that it is gone."
 
 
-def _pool(room: Room, form: GpuForm) -> Pool:
-    return room.book.pool(form.resource.partition(":")[2])
-
-
-def _write(request: Request, *entries: Entry) -> Write:
-    return Write(stream=f"request:{request.number}", expected=request.version, entries=entries, actor=WORKER)
-
-
-def _enter(room: Room, request: Request, entry: Entry, *, free: bool = False) -> None:
-    """Append one entry to the request, and with `free` hand back whatever its pool keeps for it."""
-    writes = [_write(request, entry)]
-    if free and isinstance(request.form, GpuForm):
-        pool = _pool(room, request.form)
-        if pool.booking(request.number) is not None:
-            name = request.form.resource.partition(":")[2]
-            freed = Freed(request=request.number)
-            writes.append(Write(stream=f"pool:{name}", expected=pool.version, entries=(freed,), actor=WORKER))
-    room.book.append(*writes)
+def _over(room: Room, request: Request) -> bool:
+    return request.not_after is not None and room.clock() >= request.not_after

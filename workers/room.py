@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final, TextIO
 
 from ledger.book import Book, Write
 from ledger.nouns import Form, GpuForm, Grant, Usage
 from ledger.streams.pool import Device, Inventoried
 from ledger.streams.request import Request
+from policies.catalogue import Catalogue
 from policies.decide import Policy
-from workers.errors import BackendError
+from workers.errors import BackendError, OccupiedError
 from workers.executors.base import Executor
 from workers.journal import Journal
 
 WORKER = "svc:worker"
 CLOCK = "svc:clock"
+_LOOK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class Room:
         journal: where endings are noted when the ledger cannot be written.
         locks: folder for the locks that serialise effects on one (subject, resource).
         clock: now, aware UTC.
+        prices: what a lease costs, also while the policy decides nothing; None means the policy's.
+        patience_s: how long to wait for somebody who is at work on the same subject and resource.
     """
 
     book: Book
@@ -42,19 +48,48 @@ class Room:
     journal: Journal
     locks: Path
     clock: Callable[[], datetime]
+    prices: Callable[[], Catalogue] | None = None
+    patience_s: float = 20.0
 
     def executor_for(self, form: Form) -> Executor | None:
         """Return who carries out this form, None when nobody does yet."""
         return self.executors.get(form.resource.partition(":")[0])
 
+    def executor_of(self, request: Request) -> Executor | None:
+        """Return who was told to carry out this request, None when that one is not configured any more.
+
+        Another one in its place knows nothing of the grant: it would say "gone" of what it never held.
+        """
+        named = (each for each in self.executors.values() if each.name == request.executor)
+        return next(named, None)
+
+    def price_list(self) -> Catalogue:
+        """Return the catalogue whose prices count now."""
+        return self.prices() if self.prices is not None else self.policy().catalogue
+
     @contextmanager
     def alone_with(self, request: Request) -> Iterator[None]:
-        """Let nobody else touch this subject's hold on this resource meanwhile."""
+        """Let nobody else touch this subject's hold on this resource meanwhile.
+
+        Raises:
+            OccupiedError: somebody did not let go within `patience_s`. The kernel lets go for whoever dies.
+        """
         self.locks.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(f"{request.beneficiary} {request.form.resource}".encode()).hexdigest()[:32]
         with (self.locks / name).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file, request, self.patience_s)
             yield
+
+
+def _lock(file: TextIO, request: Request, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= deadline:
+            raise OccupiedError(f"{request.form.resource} for {request.name}")
+        time.sleep(_LOOK_S)
 
 
 def grant_of(request: Request) -> Grant:
@@ -72,13 +107,13 @@ def grant_of(request: Request) -> Grant:
     )
 
 
-def usage_of(request: Request, policy: Policy) -> Usage:
+def usage_of(request: Request, catalogue: Catalogue) -> Usage:
     """Return what a lease took, from its start to its end, at the catalogue's price."""
     start, end = request.started_at or request.dispatched_at, request.ended_at
     held = 0 if start is None or end is None else max(0, int((end - start).total_seconds()))
     gpus = request.form.gpus if isinstance(request.form, GpuForm) else 0
-    cost = policy.catalogue.price_for(request.form, held)
-    return Usage(held_s=held, gpu_s=held * gpus, cost_minor=cost, currency=policy.catalogue.currency)
+    cost = catalogue.price_for(request.form, held)
+    return Usage(held_s=held, gpu_s=held * gpus, cost_minor=cost, currency=catalogue.currency)
 
 
 def take_inventory(book: Book, pool: str, source: str, devices: tuple[Device, ...]) -> None:

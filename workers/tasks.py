@@ -17,7 +17,7 @@ logger = structlog.get_logger(__name__)
 def register(app: Celery, room: Callable[[], Room]) -> None:
     """Give `app` the task; `room` is built on first use, in the process that works."""
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=TASK, shared=False)  # type: ignore[untyped-decorator]
     def attend_to(number: object) -> None:
         if type(number) is not int or number < 1:
             logger.warning("a message without a request was dropped")

@@ -1,12 +1,15 @@
 """The port to a backend: three methods, all safe to repeat, keyed by the random grant key.
 
-A new executor passes `tests/contracts/test_executor.py` and declares how firmly it holds a lease to its end.
+A new executor passes `tests/contracts/test_executor.py` and declares how firmly it holds a lease to its end. Every call
+returns or raises within seconds: a client to a backend is given its timeouts.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ledger.nouns import Enforcement, Grant, Receipt
 
@@ -15,9 +18,33 @@ class Observation(StrEnum):
     """What a backend says about a grant, read back and not remembered."""
 
     HELD = "held"
+    """Something of this key is there: started, or accepted and waiting."""
     GONE = "gone"
     UNKNOWN = "unknown"
     """It cannot say; nobody may conclude anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The backend has accepted the grant and not started it.
+
+    Args:
+        place: place in its line, from 1; 0 when it cannot say.
+        estimate: when it may start, aware UTC, if known.
+        why: one plain sentence, such as "2 of 8 devices are free; 4 are needed."
+    """
+
+    place: int
+    estimate: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Something that the backend holds: by grant key, or foreign (`key` is None), which no grant explains."""
+
+    key: str | None
+    what: str
 
 
 class Executor(Protocol):
@@ -27,23 +54,34 @@ class Executor(Protocol):
     enforcement: Enforcement
     simulated: bool
 
-    def ensure(self, grant: Grant) -> Receipt:
-        """Make the grant true and return what was done; repeating it changes nothing.
+    def ensure(self, grant: Grant) -> Receipt | Pending:
+        """Make the grant true and return what was done, or that it waits; repeating it changes nothing.
 
         Raises:
-            StaleGrantError: a later generation was seen, the key was revoked, or its end has passed.
+            StaleGrantError: a later generation was seen, this one was revoked, or its end has passed.
             BackendError: the backend refused or failed.
         """
         ...
 
     def observe(self, grant: Grant) -> Observation:
-        """Return whether the backend holds anything for this grant's key now."""
+        """Return whether the backend holds anything for this grant's key now; never raises, never guesses."""
         ...
 
     def revoke(self, grant: Grant) -> None:
-        """Take back whatever the key holds; nothing of this generation can be started afterwards.
+        """Take back what the key holds by this generation or an earlier one; neither can be started afterwards.
+
+        A later generation stays: whoever was told of an older one cannot cut it.
 
         Raises:
             BackendError: the backend did not do it; try again.
         """
+        ...
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """An executor whose backend can say all that it holds, for comparing with the ledger."""
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """Return everything the backend holds; raises BackendError when it cannot say."""
         ...

@@ -6,19 +6,21 @@ leased devices alone and is stopped when the lease ends.
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from ledger.book import utc_now
-from ledger.log.canonical import format_time, parse_time
 from ledger.nouns import Enforcement, Grant, Receipt
 from workers.errors import BackendError, StaleGrantError
-from workers.executors.base import Observation
+from workers.executors.base import Holding, Observation
+from workers.executors.leases import Lease, alive_under, alone, end_lease, ended, leases, read_lease, write_lease
+from workers.executors.processes import end
+
+GRACE_S: Final = 5.0
+"""How long a command may take to end when its lease was taken back; then it is killed."""
 
 
 class GpuPoolExecutor:
@@ -28,6 +30,7 @@ class GpuPoolExecutor:
         folder: where leases live; shared by worker, clock and `gpu run`.
         labels: what people call a device, by id.
         simulated: the devices come from a catalogue, not from a driver.
+        grace_s: seconds between asking a command to end and killing it.
     """
 
     name = "gpu_pool"
@@ -40,115 +43,82 @@ class GpuPoolExecutor:
         labels: Callable[[str], str] = str,
         simulated: bool = False,
         clock: Callable[[], datetime] = utc_now,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._folder = folder
         self._labels = labels
         self.simulated = simulated
         self._clock = clock
+        self._grace_s = grace_s
         folder.mkdir(parents=True, exist_ok=True)
 
     def ensure(self, grant: Grant) -> Receipt:
         """Write the lease; the same generation again finds it written."""
         if grant.not_after is None or self._clock() >= grant.not_after:
             raise StaleGrantError(grant.key)
-        if self._ended(grant.key) >= grant.generation:
-            raise StaleGrantError(grant.key)
-        held = read_lease(self._folder, grant.key)
-        if held is not None and held["generation"] > grant.generation:
-            raise StaleGrantError(grant.key)
-        if held is None or held["generation"] < grant.generation:
-            _write_whole(self._lease(grant.key), _lease_body(grant))
+        lease = Lease(
+            request=grant.request, generation=grant.generation, devices=grant.devices, not_after=grant.not_after
+        )
+        with _files(), alone(self._folder):
+            held = read_lease(self._folder, grant.key)
+            known = held.generation if held is not None else 0
+            if ended(self._folder, grant.key) >= grant.generation or known > grant.generation:
+                raise StaleGrantError(grant.key)
+            self._refuse_taken(grant)
+            if known < grant.generation:
+                write_lease(self._folder, grant.key, lease)
         labels = tuple(self._labels(device) for device in grant.devices)
         return Receipt(executor=self.name, enforcement=self.enforcement, devices=labels, simulated=self.simulated)
 
     def observe(self, grant: Grant) -> Observation:
-        """Return whether the lease stands or anything still runs under it."""
-        if self._lease(grant.key).exists() or live_runs(self._folder, grant.key):
+        """Return whether the lease stands or anything still runs under it; UNKNOWN without the folder or a readable file."""
+        try:
+            with _files():
+                is_there = self._folder.is_dir()
+                held = read_lease(self._folder, grant.key) is not None or bool(alive_under(self._folder, grant.key))
+        except BackendError:
+            return Observation.UNKNOWN
+        if held:
             return Observation.HELD
-        return Observation.GONE
+        return Observation.GONE if is_there else Observation.UNKNOWN
 
     def revoke(self, grant: Grant) -> None:
-        """End the lease, then whatever runs under it."""
-        try:
-            ended = max(grant.generation, self._ended(grant.key))
-            _write_whole(self._folder / f"{grant.key}.ended", {"generation": ended})
-            self._lease(grant.key).unlink(missing_ok=True)
-            for pid in live_runs(self._folder, grant.key):
-                os.killpg(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
-        except OSError as error:
-            raise BackendError(error.strerror or "lease folder") from error
+        """End the lease, then whatever runs under it: asked first, killed after the grace."""
+        with _files():
+            with alone(self._folder):
+                if self._later(grant):
+                    return
+                end_lease(self._folder, grant.key, grant.generation)
+            if not end(lambda: alive_under(self._folder, grant.key), self._grace_s):
+                raise BackendError("something that runs under it does not end")
+            for note in self._folder.glob(f"{grant.key}.run.*"):
+                note.unlink(missing_ok=True)
 
-    def _lease(self, key: str) -> Path:
-        return self._folder / f"{key}.lease"
+    def holdings(self) -> tuple[Holding, ...]:
+        """Return every lease by its key; a file that is no lease is foreign."""
+        with _files():
+            found = leases(self._folder)
+        return tuple(
+            Holding(key=None, what=f"{key}.lease") if lease is None else Holding(key=key, what=" ".join(lease.devices))
+            for key, lease in found.items()
+        )
 
-    def _ended(self, key: str) -> int:
-        path = self._folder / f"{key}.ended"
-        return int(json.loads(path.read_text())["generation"]) if path.exists() else 0
+    def _later(self, grant: Grant) -> bool:
+        """Whether a later generation holds the key; a lease that cannot be read is not protected."""
+        lease = leases(self._folder).get(grant.key)
+        return lease is not None and lease.generation > grant.generation
+
+    def _refuse_taken(self, grant: Grant) -> None:
+        """No device stands in two leases, whatever the ledger says: then one of the two is a fault."""
+        for key, lease in leases(self._folder).items():
+            if key != grant.key and lease is not None and set(lease.devices) & set(grant.devices):
+                raise BackendError(f"REQ-{lease.request} holds a device of this lease")
 
 
-def read_lease(folder: Path, key: str) -> dict[str, Any] | None:
-    """Return the lease of `key` if it stands: request, generation, devices, not_after."""
+@contextmanager
+def _files() -> Iterator[None]:
+    """What the file system or the kernel refuses is the backend's failure."""
     try:
-        body: dict[str, Any] = json.loads((folder / f"{key}.lease").read_text())
-    except FileNotFoundError:
-        return None
-    return body
-
-
-def lease_of(folder: Path, request: int) -> tuple[str, dict[str, Any]] | None:
-    """Return (key, lease) of a request, None when it holds none."""
-    for path in folder.glob("*.lease"):
-        body = read_lease(folder, path.stem)
-        if body is not None and body["request"] == request:
-            return path.stem, body
-    return None
-
-
-def lease_end(lease: Mapping[str, Any]) -> datetime:
-    """Return when the lease ends, aware UTC."""
-    return parse_time(lease["not_after"])
-
-
-def register_run(folder: Path, key: str, pid: int) -> Path:
-    """Note that process group `pid` runs under the lease; the caller removes the file when it is over."""
-    path = folder / f"{key}.run.{pid}"
-    path.write_text(_started_at(pid))
-    return path
-
-
-def live_runs(folder: Path, key: str) -> list[int]:
-    """Return the process groups that still run under the lease; a reused process id does not count."""
-    runs = ((int(path.suffix[1:]), path) for path in folder.glob(f"{key}.run.*"))
-    return [
-        pid for pid, path in runs if _started_at(pid) not in {"", "zombie"} and path.read_text() == _started_at(pid)
-    ]
-
-
-def _started_at(pid: int) -> str:
-    """The kernel's start time of a process, empty when it is gone: tells a reused id from the process that we started."""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "zombie" if after_name[0] == "Z" else after_name[19]
-
-
-def _lease_body(grant: Grant) -> dict[str, Any]:
-    return {
-        "request": grant.request,
-        "generation": grant.generation,
-        "devices": list(grant.devices),
-        "not_after": "" if grant.not_after is None else format_time(grant.not_after),
-    }
-
-
-def _write_whole(path: Path, body: Mapping[str, Any]) -> None:
-    """Write beside, sync, rename: a crash leaves the old file or the new one, never half of one."""
-    beside = path.with_suffix(f".{os.getpid()}.new")
-    with beside.open("w") as file:
-        json.dump(body, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+        yield
+    except OSError as error:
+        raise BackendError(error.strerror or "lease folder") from error

@@ -1,0 +1,83 @@
+"""How the processes of the hands are built."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ledger.errors import BusyError
+from policies.errors import PolicyError
+from workers import app
+from workers.settings import HouseSettings
+
+
+@pytest.fixture
+def settings(house):
+    return HouseSettings(home=house.home, policies=house.home / "policies")
+
+
+@pytest.fixture
+def room(settings):
+    built = app.build_room(settings, simulate=True)
+    yield built
+    built.book.store.close()
+
+
+def test_the_hands_decide_by_adopted_rules_alone_and_still_know_the_prices(house, room):
+    assert room.policy().digest == house.policy.current().digest
+    path = house.home / "policies" / "policy.csv"
+    path.write_text(path.read_text().replace("gpus<=8", "gpus<=64"))
+    with pytest.raises(PolicyError, match="adopt"):
+        room.policy()
+    assert room.price_list().pools
+
+
+def test_a_catalogue_that_nobody_adopted_changes_no_pool(house, room):
+    app.take_inventories(room)
+    before = room.book.store.size()
+    path = house.home / "policies" / "catalogue.toml"
+    path.write_text(path.read_text() + "# nobody adopted this\n")
+    app.take_inventories(room)
+    assert room.book.store.size() == before
+
+
+def test_only_a_demo_simulates_what_nothing_carries_out_yet(settings, room):
+    assert set(room.executors) == {"gpu", "data", "deploy"}
+    real = app.build_room(settings, simulate=False)
+    assert set(real.executors) == {"gpu"}
+    real.book.store.close()
+
+
+def test_a_clock_that_starts_while_the_ledger_is_locked_tries_again(settings, monkeypatch):
+    built, ran = app.build_room, []
+
+    def locked_at_first(*arguments, **rest):
+        ran.append("try")
+        if len(ran) == 1:
+            raise BusyError("locked")
+        return built(*arguments, **rest)
+
+    class Once:
+        def __init__(self, *_args):
+            ran.append("clock")
+
+        def run(self, _stop):
+            ran.append("run")
+
+    monkeypatch.setattr(app, "build_room", locked_at_first)
+    monkeypatch.setattr(app, "Clock", Once)
+    monkeypatch.setattr(app.signal, "signal", lambda *_: None)
+    app.run_clock(settings, "memory://", simulate=True)
+    assert ran == ["try", "try", "clock", "run"]
+
+
+def test_a_clock_that_is_told_to_stop_while_the_ledger_is_locked_stops(settings, monkeypatch):
+    stop = threading.Event()
+
+    def locked(*_args, **_rest):
+        stop.set()
+        raise BusyError("locked")
+
+    monkeypatch.setattr(app, "build_room", locked)
+    assert app._room_in_time(settings, stop, simulate=True) is None

@@ -1,0 +1,111 @@
+"""Before the executor is called: the policy asked again, the devices leased, and `Dispatched` entered and sealed."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from ledger.book import Write
+from ledger.nouns import DeployForm, GpuForm, window_end
+from ledger.streams.codec import Entry
+from ledger.streams.pool import Booked, Leased, Pool
+from ledger.streams.request import Decided, Dispatched, Failed, Phase, Queued, Reopened, Request, Status
+from ledger.streams.seats import filled
+from policies.facts import facts_of
+from workers.entering import enter, pool_name, write_of
+from workers.executors.base import Executor
+from workers.room import WORKER, Room
+
+
+def decided_anew(room: Room, request: Request) -> Decided | None:
+    """Ask the policy again: the same answer or a looser one is returned; anything else is entered and stops here."""
+    policy, people = room.policy(), room.book.people()
+    asker = people.slack(request.asker)
+    if asker is None:
+        enter(room, request, Failed(why="The asker is no longer known."), free=True)
+        return None
+    decision = policy.decide(
+        f"user:{asker}", request.form, facts_of(room.book, request.asker, except_for=request.number)
+    )
+    for vote in request.votes:
+        slack = people.slack(vote.person)
+        seat = next((s for s in request.seats if s.name == vote.seat), None)
+        if (
+            seat is None
+            or slack is None
+            or policy.may_vote(f"user:{slack}", vote.seat, seat.team, request.form) is None
+        ):
+            why = "An approver no longer holds the role that this seat needs."
+            enter(room, request, Reopened(reviewer=vote.person, seat=vote.seat, why=why), free=True)
+            return None
+    goes_on = decision.permitted and (decision.auto or filled(decision.seats, request.votes))
+    entry = Decided(phase=Phase.DISPATCH, form_digest=request.form_digest, decision=decision)
+    if goes_on:
+        return entry
+    enter(room, request, entry, free=True)
+    return None
+
+
+def dispatch(room: Room, request: Request, decided: Decided, executor: Executor, now: datetime) -> Request | None:
+    """Enter the decision and `Dispatched` with its devices in one transaction; None when nothing is free yet."""
+    form = request.form
+    not_after = None if isinstance(form, DeployForm) else window_end(form, now)
+    devices: tuple[str, ...] = ()
+    writes: list[Write] = []
+    if isinstance(form, GpuForm) and not_after is not None:
+        lease = _lease(room, request, form, now, not_after)
+        if lease is None:
+            return None
+        devices, write = lease
+        writes.append(write)
+    entry = Dispatched(
+        generation=request.generation + 1,
+        grant_key=secrets.token_hex(16),
+        form_digest=request.form_digest,
+        not_after=not_after,
+        executor=executor.name,
+        devices=devices,
+    )
+    receipt = room.book.append(write_of(request, decided, entry), *writes)
+    receipt.wait_sealed()
+    return room.book.request(request.number)
+
+
+def _lease(
+    room: Room, request: Request, form: GpuForm, now: datetime, end: datetime
+) -> tuple[tuple[str, ...], Write] | None:
+    """Return the devices and the pool's entries that lease them, or note the place in line and return None."""
+    pool = room.book.pool(pool_name(form))
+    free = pool.free_now(form.gpu_type)
+    booked = pool.booking(request.number) is not None
+    open_window = booked or pool.bookable(form.gpu_type, now, end) >= form.gpus
+    if len(free) < form.gpus or not open_window:
+        _queue(room, request, form, pool)
+        return None
+    devices = tuple(device.id for device in free[: form.gpus])
+    entries: tuple[Entry, ...] = (Leased(request=request.number, devices=devices, end=end),)
+    if not booked:
+        booking = Booked(request=request.number, gpu_type=form.gpu_type, count=form.gpus, start=now, end=end)
+        entries = (booking, *entries)
+    return devices, Write(stream=f"pool:{pool_name(form)}", expected=pool.version, entries=entries, actor=WORKER)
+
+
+def _queue(room: Room, request: Request, form: GpuForm, pool: Pool) -> None:
+    """Enter the place in line, once: again only when it changed."""
+    ahead = [
+        other
+        for number in room.book.requests.open()
+        if number < request.number
+        and (other := room.book.request(number)) is not None
+        and other.status in {Status.QUEUED, Status.APPROVED}
+        and other.form.resource == form.resource
+    ]
+    free = len(pool.free_now(form.gpu_type))
+    ends = sorted(lease.end for lease in pool.leases)
+    entry = Queued(
+        place=len(ahead) + 1,
+        estimate=ends[0] if ends else None,
+        why=f"{free} of {pool.total(form.gpu_type)} devices are free; {form.gpus} are needed.",
+    )
+    if request.queued != entry:
+        enter(room, request, entry)

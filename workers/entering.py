@@ -1,0 +1,31 @@
+"""How the hands enter what they did: one entry of a request, together with what its pool keeps for it."""
+
+from __future__ import annotations
+
+from ledger.book import Write
+from ledger.nouns import GpuForm
+from ledger.streams.codec import Entry
+from ledger.streams.pool import Freed
+from ledger.streams.request import Request
+from workers.room import WORKER, Room
+
+
+def enter(room: Room, request: Request, entry: Entry, *, free: bool = False, actor: str = WORKER) -> None:
+    """Append one entry to the request, and with `free` hand back whatever its pool keeps for it."""
+    writes = [write_of(request, entry, actor=actor)]
+    if free and isinstance(request.form, GpuForm):
+        pool = room.book.pool(pool_name(request.form))
+        if pool.booking(request.number) is not None:
+            stream, freed = f"pool:{pool_name(request.form)}", Freed(request=request.number)
+            writes.append(Write(stream=stream, expected=pool.version, entries=(freed,), actor=actor))
+    room.book.append(*writes)
+
+
+def write_of(request: Request, *entries: Entry, actor: str = WORKER) -> Write:
+    """Return the write of `entries`, lawful only while nothing else moves the request."""
+    return Write(stream=f"request:{request.number}", expected=request.version, entries=entries, actor=actor)
+
+
+def pool_name(form: GpuForm) -> str:
+    """Return the name of the pool that the form asks for, without its prefix."""
+    return form.resource.partition(":")[2]
