@@ -13,6 +13,8 @@ from ledger.streams.pool import Device
 from policies.errors import PolicyError
 
 FILE: Final = "catalogue.toml"
+DESK: Final = "desk:audit"
+"""What auditors export: the record itself. No team owns it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +109,16 @@ class Catalogue:
         item = items.get(name) if scheme in {"gpu", "data"} else None
         return item.owner if item else None
 
+    def resources(self) -> tuple[str, ...]:
+        """Return every resource by name: pools, data sets, each model in each environment, and the desk itself."""
+        deploys = [f"deploy:{model}@{place}" for model in self.models for place in self.environments]
+        named = [*(f"gpu:{pool}" for pool in self.pools), *(f"data:{name}" for name in self.datasets)]
+        return (*named, *deploys, DESK)
+
     def classes(self, resource: str) -> frozenset[str]:
         """Return every class the resource belongs to, itself included: what stock Casbin would call its g2 rows."""
         scheme, _, name = resource.partition(":")
-        if resource == "desk:audit":
+        if resource == DESK:
             return frozenset({resource, "class:any"})
         if self.owner(resource) is None:
             return frozenset({resource})
@@ -119,6 +127,12 @@ class Catalogue:
         if scheme == "data":
             return frozenset({resource, "class:data", "class:any"})
         return frozenset({resource, f"env:{name.partition('@')[2]}", "class:any"})
+
+    def versions_back(self, form: DeployForm) -> int:
+        """Return how many versions before the latest the form names; 0 for the latest and for any after it."""
+        model = self.models[form.model]
+        order = [*model.versions, model.latest]
+        return max(order.index(model.latest) - order.index(form.version), 0)
 
     def pools_of(self, gpu_type: str) -> tuple[str, ...]:
         """Return the pools that hold devices of this type."""
@@ -149,10 +163,18 @@ class Catalogue:
 def load_catalogue(folder: Path) -> Catalogue:
     """Return the catalogue of a policies folder; raises PolicyError naming the table and key that is wrong."""
     try:
-        tree = tomllib.loads((folder / FILE).read_text())
+        return parse_catalogue((folder / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PolicyError(FILE, str(folder), "there is none; copy the one that ships with Quartermaster") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise PolicyError(FILE, "the file", f"is not UTF-8: {error.reason}") from error
+
+
+def parse_catalogue(text: str) -> Catalogue:
+    """Return the catalogue that a TOML text says; raises PolicyError naming the table and key that is wrong."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise PolicyError(FILE, "the file", f"is not TOML: {error}") from error
     return _catalogue(tree)
 

@@ -10,31 +10,13 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from policies.errors import PolicyError
+from policies.vocabulary import FACTS, UNITS, nearest_word
 
-UNITS: Final = {"hours": ("duration_s", 3600), "days": ("duration_s", 86400), "cost": ("cost_minor", 100)}
-FACTS: Final = frozenset(
-    {
-        "gpus",
-        "duration_s",
-        "cost_minor",
-        "added_s",
-        "held_gpus",
-        "open_requests",
-        "level",
-        "columns",
-        "tests",
-        "canary_percent",
-        "replicas",
-        "change_window_closed",
-        "breakglass",
-        "self",
-    }
-)
-_COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
+COMPARE: Final[Mapping[str, Callable[[int, int], bool]]] = {
     "<=": operator.le,
     ">=": operator.ge,
     "==": operator.eq,
@@ -42,11 +24,12 @@ _COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
     ">": operator.gt,
 }
 _PART: Final = re.compile(r"([a-z_]+)(<=|>=|==|<|>)(0|[1-9][0-9]{0,11})")
+_REMEMBERED: Final = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One comparison: `word` as written, `fact` and `value` in the fact's own unit."""
+    """One comparison: `word` as written, `fact` and `value` in the fact's own unit, `shown` the number as written."""
 
     word: str
     fact: str
@@ -57,10 +40,13 @@ class Part:
     def holds(self, facts: Mapping[str, int]) -> bool | None:
         """Return whether it holds; None when the fact is unknown."""
         known = facts.get(self.fact)
-        return None if known is None else _COMPARE[self.compare](known, self.value)
+        return None if known is None else COMPARE[self.compare](known, self.value)
+
+    def __str__(self) -> str:
+        return f"{self.word}{self.compare}{self.shown}"
 
 
-@cache
+@lru_cache(maxsize=_REMEMBERED)
 def parse_limit(text: str) -> tuple[Part, ...]:
     """Return the parts of a limit; `-` is none. Raises PolicyError for anything that is not one."""
     if text == "-":
@@ -75,15 +61,17 @@ def _part(text: str) -> Part:
     word, compare, digits = match.groups()
     fact, unit = UNITS.get(word, (word, 1))
     if fact not in FACTS:
-        raise PolicyError(
-            "policy.csv", f"limit {text!r}", f"no fact {word}; known: {', '.join(sorted(FACTS | set(UNITS)))}"
-        )
+        raise PolicyError("policy.csv", f"limit {text!r}", f"no fact {word}. {nearest_word(word, {*FACTS, *UNITS})}")
     return Part(word=word, fact=fact, compare=compare, value=int(digits) * unit, shown=int(digits))
 
 
 def within(facts: Mapping[str, int], limit: str, *, unknown: bool) -> bool:
     """Whether every part holds; `unknown` is what a part with an unknown fact counts as."""
-    return all(unknown if (held := part.holds(facts)) is None else held for part in parse_limit(limit))
+    for part in parse_limit(limit):
+        known = facts.get(part.fact)
+        if not (unknown if known is None else COMPARE[part.compare](known, part.value)):
+            return False
+    return True
 
 
 def failing(facts: Mapping[str, int], limit: str) -> tuple[Part, ...]:

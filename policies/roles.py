@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 
 from policies.errors import PolicyError
 from policies.rows import FILE, Link
 
 
 class RoleClosure:
-    """Answers `has_link(member, role, team)`; a `*` link counts in every team. Cycles are refused."""
+    """Answers `has_link(member, role, team)`; a `*` link counts in every team.
+
+    Raises:
+        PolicyError: roles go in a circle.
+    """
 
     def __init__(self, links: Iterable[Link]) -> None:
         self._direct: dict[str, list[tuple[str, str]]] = {}
         for link in links:
             self._direct.setdefault(link.member, []).append((link.role, link.team))
-        self._all = {member: self._reach(member, ()) for member in self._direct}
+        self._all: dict[str, frozenset[tuple[str, str]]] = {}
+        for member in _roles_first(self._direct):
+            self._all[member] = self._reach(member)
+        self._people = tuple(member for member in self._direct if member.startswith("user:"))
 
-    def _reach(self, member: str, path: tuple[str, ...]) -> frozenset[tuple[str, str]]:
-        if member in path:
-            raise PolicyError(FILE, member, f"roles go in a circle: {' > '.join((*path, member))}")
+    def _reach(self, member: str) -> frozenset[tuple[str, str]]:
         found: set[tuple[str, str]] = set()
         for role, team in self._direct.get(member, ()):
             found.add((role, team))
-            for above, where in self._reach(role, (*path, member)):
+            for above, where in self._all.get(role, ()):
                 if team == "*" or where in {"*", team}:
                     found.add((above, where if team == "*" else team))
         return frozenset(found)
@@ -32,6 +38,10 @@ class RoleClosure:
         """Whether `member` has `role` in `team`. A name that is itself a role never counts as having it."""
         held = self._all.get(member, frozenset())
         return (role, "*") in held or bool(team and (role, team[0]) in held)
+
+    def held(self, member: str) -> frozenset[tuple[str, str]]:
+        """Return every (role, team) of `member`, inherited ones too."""
+        return self._all.get(member, frozenset())
 
     def teams(self, member: str) -> tuple[str, ...]:
         """Return the teams in which `member` has a role by name, in order of the file."""
@@ -43,15 +53,13 @@ class RoleClosure:
 
     def people(self) -> tuple[str, ...]:
         """Return every `user:` in the policy."""
-        return tuple(member for member in self._direct if member.startswith("user:"))
+        return self._people
 
 
-class ClassLinks:
-    """Answers `has_link(resource, class)` from the catalogue: what generated g2 rows would say."""
-
-    def __init__(self, classes: dict[str, frozenset[str]]) -> None:
-        self._classes = classes
-
-    def has_link(self, resource: str, wanted: str, *_: str) -> bool:
-        """Whether `resource` belongs to `wanted`."""
-        return wanted in self._classes.get(resource, frozenset())
+def _roles_first(direct: dict[str, list[tuple[str, str]]]) -> tuple[str, ...]:
+    graph = {member: [role for role, _ in roles] for member, roles in direct.items()}
+    try:
+        return tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        names = " > ".join(reversed(error.args[1]))
+        raise PolicyError(FILE, names, "roles go in a circle; take one of these rows out") from error

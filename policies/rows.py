@@ -1,18 +1,13 @@
-"""policy.csv, read strictly: a short row, an unknown word or a duplicate is a fault with its line, never a wrong answer."""
+"""The rows of policy.csv as values: rules of three stages, role links, and the faults found while reading them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from policies.errors import PolicyError
-from policies.limits import parse_limit
-
 FILE: Final = "policy.csv"
-_FIELDS: Final = {"p": 7, "p2": 8, "p3": 8, "g": 3}
-_EFFECTS: Final = frozenset({"allow", "deny"})
-SEATS: Final = frozenset({"owner-lead", "dpo", "budget", "peer"})
+STAGES: Final = {"p": "ASK", "p2": "NEED", "p3": "VOTE"}
+AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +31,12 @@ class Rule:
         row = [self.id, self.sub, self.dom, self.res, self.act, self.limit, self.effect]
         return row if self.stage == "p" else [*row, self.slots]
 
+    @property
+    def seats(self) -> dict[str, int]:
+        """The seats a NEED row adds, each with its count; none for `auto`."""
+        words = () if self.slots == AUTO or self.stage != "p2" else self.slots.split(" ")
+        return {name: int(count) for name, _, count in (word.partition(":") for word in words)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
@@ -55,100 +56,11 @@ class Rows:
     links: tuple[Link, ...]
 
 
-def load_rows(folder: Path) -> Rows:
-    """Return the rows of `folder`/policy.csv; raises PolicyError with the line."""
-    try:
-        text = (folder / FILE).read_text()
-    except FileNotFoundError as error:
-        raise PolicyError(FILE, str(folder), "there is none; copy the one that ships with Quartermaster") from error
-    except UnicodeDecodeError as error:
-        raise PolicyError(FILE, str(folder), "is not UTF-8 text") from error
-    return parse_rows(text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What keeps a row from being used: its line (1 is the first), its id or type, what is wrong and what to do."""
 
-
-def parse_rows(text: str) -> Rows:
-    """Return the rows of a policy's text."""
-    rules: list[Rule] = []
-    links: list[Link] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        cells = [" ".join(cell.split()) for cell in line.split(",")]
-        _check_shape(number, cells)
-        if cells[0] == "g":
-            links.append(Link(line=number, member=cells[1], role=cells[2], team=cells[3]))
-        else:
-            rules.append(_rule(number, cells))
-    _check_unique(rules, links)
-    return Rows(rules=tuple(rules), links=tuple(links))
-
-
-def _check_shape(line: int, cells: list[str]) -> None:
-    wanted = _FIELDS.get(cells[0])
-    if wanted is None:
-        _fault(line, f"unknown row type {cells[0]!r}; use p, p2, p3 or g")
-    if wanted is not None and len(cells) != wanted + 1:
-        _fault(line, f"a {cells[0]} row has {wanted} fields, this one has {len(cells) - 1}")
-    if not all(cells):
-        _fault(line, "a field is empty; write * or - where nothing is meant")
-    if any("#" in cell for cell in cells):
-        _fault(line, "a note goes on its own line")
-
-
-def _rule(line: int, cells: list[str]) -> Rule:
-    rule = Rule(
-        line=line,
-        stage=cells[0],
-        id=cells[1],
-        sub=cells[2],
-        dom=cells[3],
-        res=cells[4],
-        act=cells[5],
-        limit=cells[6],
-        effect=cells[7],
-        slots=cells[8] if len(cells) > 8 else "",  # noqa: PLR2004
-    )
-    if rule.effect not in _EFFECTS:
-        _fault(line, f"effect {rule.effect!r}; use allow or deny")
-    if rule.sub != "*" and not rule.sub.startswith(("role:", "user:", "svc:")):
-        _fault(line, f"subject {rule.sub!r}; use role:, user:, svc: or *")
-    if rule.dom != "*" and not rule.dom.startswith("team:"):
-        _fault(line, f"team {rule.dom!r}; use team: or *")
-    try:
-        parse_limit(rule.limit)
-    except PolicyError as error:
-        _fault(line, f"{error.place}: {error.fault}")
-    _check_slots(rule)
-    return rule
-
-
-def _check_slots(rule: Rule) -> None:
-    if rule.stage == "p3" and rule.slots not in SEATS | {"*"}:
-        _fault(rule.line, f"no seat {rule.slots!r}; known: {', '.join(sorted(SEATS))}")
-    if rule.stage == "p2" and rule.slots != "auto":
-        for word in rule.slots.split(" "):
-            name, _, count = word.partition(":")
-            if name not in SEATS or count not in {"1", "2", "3", "4", "5"}:
-                _fault(rule.line, f"seat {word!r}; write it like owner-lead:1")
-
-
-def _check_unique(rules: list[Rule], links: list[Link]) -> None:
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.id in seen:
-            _fault(rule.line, f"rule {rule.id} stands twice")
-        seen.add(rule.id)
-    known: set[tuple[str, str, str]] = set()
-    for link in links:
-        row = (link.member, link.role, link.team)
-        if row in known:
-            _fault(link.line, "this row stands twice")
-        known.add(row)
-        if not link.role.startswith("role:") or not link.member.startswith(("user:", "role:", "svc:")):
-            _fault(link.line, "write it like g, user:U01, role:engineer, team:vision")
-        if link.team != "*" and not link.team.startswith("team:"):
-            _fault(link.line, f"team {link.team!r}; use team: or *")
-
-
-def _fault(line: int, fault: str) -> None:
-    raise PolicyError(FILE, f"line {line}", fault)
+    line: int
+    row: str
+    wrong: str
+    remedy: str

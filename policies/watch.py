@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
+from typing import Final
 
-from policies.decide import FILES, Policy
+from policies.decide import Policy
 from policies.errors import PolicyError
+from policies.files import FILES
+
+logger = logging.getLogger(__name__)
+_GONE: Final = (0, 0, 0)
 
 
 class PolicySource:
-    """The policy of a folder. A failed build keeps the one before and says why in `error`.
+    """The policy of a folder. A failed build keeps the one before, logs why and keeps it in `error`.
+
+    One thread builds; the others go on with the policy before until the new one stands.
 
     Raises:
         PolicyError: the first build failed; there is nothing to keep.
@@ -18,27 +26,37 @@ class PolicySource:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = threading.Lock()
+        self._building = threading.Lock()
         self._seen = self._stat()
         self._policy = Policy.load(folder)
         self.error: PolicyError | None = None
 
     def current(self) -> Policy:
         """Return the newest policy that could be built."""
-        with self._lock:
-            seen = self._stat()
-            if seen != self._seen:
-                self._seen = seen
+        if self._stat() != self._seen and self._building.acquire(blocking=False):
+            try:
                 self._rebuild()
-            return self._policy
+            finally:
+                self._building.release()
+        return self._policy
 
     def _rebuild(self) -> None:
+        seen = self._stat()  # before reading: what changes while we read is seen as a change again
         try:
             self._policy = Policy.load(self._folder)
             self.error = None
         except PolicyError as error:
             self.error = error
+            logger.error("The rules changed and cannot be used; the ones before go on. %s", error)  # noqa: TRY400
+        self._seen = seen
 
-    def _stat(self) -> tuple[tuple[int, int], ...]:
-        stats = ((self._folder / name) for name in FILES)
-        return tuple((p.stat().st_mtime_ns, p.stat().st_size) if p.exists() else (0, 0) for p in stats)
+    def _stat(self) -> tuple[tuple[int, int, int], ...]:
+        return tuple(_mark(self._folder / name) for name in FILES)
+
+
+def _mark(path: Path) -> tuple[int, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return _GONE
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -19,8 +19,7 @@ from ledger.log import merkle
 from ledger.log.canonical import entry_bytes
 from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Draft, Move
-from ledger.nouns import GpuForm
-from policies.decide import Policy
+from tests.bench import policies
 
 ROUNDS = 5
 BATCH = 1000
@@ -111,24 +110,12 @@ def integrity(folder: Path) -> float:
     return ratio(ours, pure)
 
 
-def decisions(folder: Path) -> float:
-    """How many decisions fit into one durable append: the rules must not be what people wait for."""
-    policy = Policy.load(Path(__file__).parents[2] / "policies")
-    form = GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=4, duration_s=10800)
-    store = SqliteStore(folder / "decide")
-    known: dict[str, int | str] = {"held_gpus": 0, "open_requests": 0}
-    return ratio(
-        lambda: policy.decide("user:U01MIRA", form, known),
-        lambda: store.append([Move(stream="s", expected=ANY, drafts=drafts(1))]),
-    )
-
-
 ROWS: tuple[tuple[str, Callable[[Path], float], str], ...] = (
     ("batches of 1,000 against raw inserts of the same columns", batches, ">= 0.50"),
     ("64 durable waiters against 64 single commits", waiters, ">= 4"),
     ("inclusion proof at 30,000 entries against 1,000 (cost)", proofs, "<= 3"),
     ("leaves and tree, share of pure SHA-256", integrity, ">= 0.75"),
-    ("decisions in the time of one durable append", decisions, ">= 1"),
+    *policies.ROWS,
 )
 
 

@@ -1,0 +1,47 @@
+"""What is known about a request, each fact with its source: what the asker types can only tighten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from ledger.nouns import DataForm, DeployForm, Fact, Form, GpuForm
+from policies.catalogue import Catalogue
+
+_UNSUPPLIED: Final = {"tests": 0, "change_window_closed": 0, "breakglass": 0}
+"""Facts that nothing supplies yet: no passing evaluation, no closed window, no emergency."""
+
+
+def facts_about(form: Form, given: Mapping[str, int | str], catalogue: Catalogue) -> tuple[Fact, ...]:
+    """Return every fact about `form` with its source, in a fixed order; `given` never overrides one of the form.
+
+    Args:
+        given: what only the ledger knows, such as `held_gpus`.
+    """
+    found = [Fact(name=name, value=value, source=source) for name, value, source in _about(form, catalogue)]
+    names = {fact.name for fact in found}
+    rest = [(name, value) for name, value in sorted(given.items()) if name not in names]
+    return (*found, *(Fact(name=name, value=value, source="ledger") for name, value in rest))
+
+
+def _about(form: Form, catalogue: Catalogue) -> Iterator[tuple[str, int | str, str]]:
+    if isinstance(form, GpuForm):
+        yield "gpus", form.gpus, "form"
+        yield "gpu_type", form.gpu_type, "form"
+        yield "cost_minor", catalogue.price(form), "catalogue"
+    if isinstance(form, DataForm):
+        dataset = catalogue.datasets[form.resource.removeprefix("data:")]
+        yield "level", dataset.level, "catalogue"
+        yield "columns", len(form.columns) or len(dataset.columns), "form"
+    if isinstance(form, GpuForm | DataForm):
+        yield "duration_s", form.duration_s, "form"
+    if isinstance(form, DeployForm):
+        yield from ((name, value, "house") for name, value in _UNSUPPLIED.items())
+        yield "versions_back", catalogue.versions_back(form), "catalogue"
+        yield from _optional(form)
+
+
+def _optional(form: DeployForm) -> Iterator[tuple[str, int | str, str]]:
+    for name, value in (("canary_percent", form.canary_percent), ("replicas", form.replicas)):
+        if value is not None:
+            yield name, value, "form"
