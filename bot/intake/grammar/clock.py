@@ -76,7 +76,9 @@ def _whole(tokens: Sequence[Token], at: int, hour: int, *, bare: bool, hours: bo
     return None
 
 
-_NO_HOUR: Final = frozenset("minute hour day week month quarter year percent x gpu gpus node nodes cards replicas people % of :".split())
+_NO_HOUR: Final = frozenset(
+    ["minute", "hour", "day", "week", "month", "quarter", "year", "percent", "x", "gpu", "gpus", "node", "nodes", "cards", "replicas", "people", "%", "of", ":"]
+)
 
 
 def _with_minutes(tokens: Sequence[Token], at: int, hour: int) -> tuple[Point, int]:

@@ -117,7 +117,10 @@ def _numeric(tokens: Sequence[Token], at: int) -> tuple[Day, int] | None:
         return None
     if token.kind == "slash":
         return _slashed([int(part) for part in str(token.value).split("/")], at)
-    match = re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d{4})?", str(token.value) + ("." if token.end - token.start > len(token.value) else ""))
+    match = re.fullmatch(
+        r"(\d{1,2})\.(\d{1,2})\.(\d{4})?",
+        str(token.value) + ("." if token.end - token.start > len(token.value) else ""),
+    )
     if match is None:
         return None
     day, month, year = int(match[1]), int(match[2]), int(match[3] or 0)

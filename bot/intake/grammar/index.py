@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 from bot.intake.grammar.text import fold
@@ -31,9 +30,21 @@ class Index:
     longest: int = 1
 
 
-@lru_cache(maxsize=8)
+_recent: dict[int, tuple[Vocabulary, Index]] = {}
+_KEPT: Final = 8
+
+
 def index_of(vocabulary: Vocabulary) -> Index:
-    """Return the index of `vocabulary`; equal vocabularies share one."""
+    """Return the index of `vocabulary`, kept for as long as it is among the latest few."""
+    kept = _recent.get(id(vocabulary))
+    if kept is None or kept[0] is not vocabulary:
+        if len(_recent) >= _KEPT:
+            _recent.clear()
+        kept = _recent[id(vocabulary)] = (vocabulary, _build(vocabulary))
+    return kept[1]
+
+
+def _build(vocabulary: Vocabulary) -> Index:
     index = Index()
     for kind, item, said in _said(vocabulary):
         parts = atoms(said)
@@ -60,7 +71,12 @@ def atoms(said: str) -> list[str]:
 def _said(vocabulary: Vocabulary) -> Iterator[tuple[str, Name, str]]:
     for kind in KINDS:
         for item in getattr(vocabulary, kind):
-            yield from ((kind, item, said) for said in (item.name, *item.aliases))
+            yield from ((kind, item, said) for said in (item.name, *item.aliases, *_first_names(kind, item)))
+
+
+def _first_names(kind: str, item: Name) -> tuple[str, ...]:
+    """A person is called by the first part of `mara.lind`, too; two of one name are ambiguous."""
+    return (item.name.split(".")[0],) if kind == "users" and "." in item.name else ()
 
 
 def _families(index: Index, vocabulary: Vocabulary) -> None:

@@ -19,7 +19,7 @@ _JOINT: Final = frozenset("-_/. +'")
 _GLUE: Final = frozenset("-_.")
 _RUN: Final = re.compile(r"[\w.-]*")
 _SUFFIX: Final = re.compile(
-    r" (?:(?:xl|xxl|mini|lite|pro|plus|turbo|max|ultra|ng|nano|tiny|nvl|mig|ti|super|beta|alpha|v?next)\b(?!\s*pool)"
+    r" (?:(?:xl|xxl|mini|lite|pro|plus|turbo|max|ultra|ng|nano|tiny|nvl|mig|ti|super|beta|alpha|nxt)\b(?!\s*pool)"
     r"|\d{2,3} ?gb?\b)"
 )
 _GPU_LIKE: Final = re.compile(
@@ -27,8 +27,7 @@ _GPU_LIKE: Final = re.compile(
     r"|(?:nvidia |amd |tesla )?(?<![\w.-])(?:(?:gb|gh|dgx |[abhl])\d{2,4}|[vp]\d{3}|[lt]4)[a-z]?s?(?![\w.])(?!\.\d)"
 )
 _NOT_TYPOS: Final = frozenset(
-    "embedded embedding summarized summarize summarizes stating stacking sharing researcher development developers "
-    "triaged recording clicked payment produced productive products introduction sensory".split()
+    ["embedded", "embedding", "summarized", "summarize", "summarizes", "stating", "stacking", "sharing", "researcher", "development", "developers", "triaged", "recording", "clicked", "payment", "produced", "productive", "products", "introduction", "sensory"]
 )
 _LONG_TYPO: Final = 11
 
@@ -141,8 +140,12 @@ def _typo(joined: str, count: int, index: Index) -> tuple[Found, ...]:
     if length < 5 or joined in _NOT_TYPOS:  # noqa: PLR2004 shorter words are other words
         return ()
     allowed = 2 if length >= _LONG_TYPO else 1
-    close = [key for key in index.typos.get(joined[0], ()) if abs(len(key) - length) <= allowed and count <= index.atoms[key]]
-    close = [key for key in close if OSA.distance(joined, key, score_cutoff=allowed) <= allowed and _inside(joined, key)]
+    close = [
+        key for key in index.typos.get(joined[0], ()) if abs(len(key) - length) <= allowed and count <= index.atoms[key]
+    ]
+    close = [
+        key for key in close if OSA.distance(joined, key, score_cutoff=allowed) <= allowed and _inside(joined, key)
+    ]
     items = {item.name for key in close for _, item in index.exact[key]}
     return index.exact[close[0]] if len(items) == 1 else ()
 

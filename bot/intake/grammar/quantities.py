@@ -12,29 +12,55 @@ from bot.intake.grammar.durations import amount_at
 from bot.intake.grammar.skeleton import Skeleton
 from bot.intake.grammar.tokens import Token
 
-DEVICE: Final = r"(?:(?:UNKNOWNGPU|GPU)(?: (?:gpus?|cards?|chips?|accelerators?|units?))?|gpus?|cards?|chips?|accelerators?)"
-_ADJ: Final = r"(?:(?:x|×|of|the|those|these|your|more|new|nvidia|amd|spare|our|POOL|big|whole|full|-|dedicated|individual|free) ){0,3}"
+DEVICE: Final = (
+    r"(?:(?:UNKNOWNGPU|GPU)(?: (?:gpus?|cards?|chips?|accelerators?|units?))?|gpus?|cards?|chips?"
+    r"|accelerators?)"
+)
+
+_ADJ: Final = (
+    r"(?:(?:x|×|of|the|those|these|your|more|new|nvidia|amd|spare|our|POOL|big|whole|full|-"
+    r"|dedicated|individual|free) ){0,3}"
+)
+
 _NODE: Final = r"(?:nodes?|servers?|machines?|hosts?|boxes|box|knoten|nodos?|noeuds?)"
 _TIMES: Final = re.compile(r"\bNUM (?:x|×|\*|times) NUM\b")
-_NODES_OF: Final = re.compile(rf"\b(NUM|a) (?:(?:full|whole|entire|complete) )?(?:GPU )?{_NODE}(?: (?:with|of|x|a|,|at))* NUM {_ADJ}(?:{DEVICE}(?: each)?|each|per)\b")
+_NODES_OF: Final = re.compile(
+    rf"\b(NUM|a) (?:(?:full|whole|entire|complete) )?(?:GPU )?{_NODE}(?: (?:with|of|x|a|,|at))* NUM {_ADJ}(?:{DEVICE}(?: each)?"
+    rf"|each|per)\b"
+)
 _NODES: Final = re.compile(rf"(?:\b(NUM|a) )?(?:(?:full|whole|entire|complete|x) )*(?:GPU )?\b{_NODE}\b")
 _BESIDE: Final = re.compile(
-    rf"\bNUM {_ADJ}{DEVICE}\b|\b{DEVICE} (?:(?:x|×|:|=|\*|\() )?NUM\b(?! (?:x|×|replicas|%|percent|people))"
+    rf"\bNUM {_ADJ}{DEVICE}\b|\b{DEVICE} (?:(?:x|×|times|:|=|\*|\() )?NUM\b(?! (?:x|×|replicas|%|percent|people))"
     rf"|\b(?:gpu_?count|count|qty|quantity|number|anzahl|cantidad|nombre)(?: of gpus)? (?:(?:[:=]|is) )?NUM\b"
 )
-_ARTICLE: Final = re.compile(rf"\ba {_ADJ}{DEVICE}\b(?! (?:nodes?|servers?|machines?|pools?|request|quota|job|cluster))")
+_ARTICLE: Final = re.compile(
+    rf"\ba {_ADJ}{DEVICE}\b(?! (?:nodes?|servers?|machines?|pools?|request|quota|job|cluster))"
+)
 _ALONE: Final = re.compile(r"(?:^|(?<=[,;:/|(] ))NUM(?= [,;.:/|)]|$)")
 _CORRECTED: Final = re.compile(
-    r"\b(?:no|nope|sorry|actually|rather|wait|hold on|oops|correction|(?:make|let's make|change) (?:it|that)(?: to)?|i mean|i meant|instead)(?: [,.:!])* "
-    r"(?:(?:no|sorry|actually|rather|make (?:it|that)|wait|let's say|i mean|to) (?:, )?){0,3}NUM\b(?! (?:replicas|percent|%|:))"
+    r"\b(?:no|nope|sorry|actually|rather|wait|hold on|oops|correction|(?:make|let's make|change) (?:it"
+    r"|that)(?: to)?|i mean|i meant|instead)(?: [,.:!])* (?:only |just |to |rather |maybe |about )?"
+    r"(?:(?:no|sorry|actually|rather|make (?:it|that)|wait|let's say|i mean|to|only|just|use"
+    r"|let's|have|take|i|we|need|want|want|that's|that|is) (?:, )?){0,4}NUM\b(?! (?:replicas"
+    r"|percent|%|:|people|am|pm))"
 )
 _VAGUE: Final = re.compile(
     rf"\bvague (?:(?:of|the|more|nvidia) ){{0,3}}{DEVICE}|\b{DEVICE} vague\b"
-    rf"|\bNUM(?: \+)? (?:-|to|or|until|/) NUM {_ADJ}(?:{DEVICE}|{_NODE})|\bbetween NUM and NUM\b|{DEVICE} (?:x )?NUM (?:-|to|or) NUM\b"
-    rf"|\bhalf(?: (?:a|of|the)){{0,2}} {DEVICE}|\bVERSION {_ADJ}{DEVICE}|\b(?:at least|minimum|min|minimum of|more than|(?<!hand )over|>|>=|less than|<) NUM {_ADJ}{DEVICE}"
-    rf"|\bNUM \+ {_ADJ}{DEVICE}|\ba half {DEVICE}|\b(?:hundreds|thousands|millions|dozens|tons|loads) of {_ADJ}{DEVICE}|\b[1-9] ?/ ?[1-9] (?:of )?{DEVICE}"
+    rf"|\bNUM(?: \+)? (?:-|to|or|until|/) NUM {_ADJ}(?:{DEVICE}|{_NODE})|\bbetween NUM and NUM\b"
+    rf"|{DEVICE} (?:x )?NUM (?:-|to|or) NUM\b"
+    rf"|\bhalf(?: (?:a|of|the)){{0,2}} {DEVICE}|\bVERSION {_ADJ}{DEVICE}|\b(?:at least|minimum"
+    rf"|min|minimum of|more than|(?<!hand )over|>|>=|less than|<) NUM {_ADJ}{DEVICE}"
+    rf"|\bNUM \+ {_ADJ}{DEVICE}|\ba half {DEVICE}|\b(?:hundreds|thousands|millions|dozens|tons"
+    rf"|loads) of {_ADJ}{DEVICE}|\b[1-9] ?/ ?[1-9] (?:of )?{DEVICE}"
 )
-_EACH_OF: Final = re.compile(r"\beach (?:of )?(?:(?:the|our|us|my|of|for) ){0,2}NUM\b|\bfor NUM (?:people|persons|users|of us|students|interns|engineers|colleagues|researchers|members|teams)\b[^.;]{0,40}\beach\b|\beach for NUM\b|\bNUM (?:people|persons|users|of us|students|interns|engineers|colleagues|researchers|members)\b[^.;]{0,40}\beach\b")
+_EACH_OF: Final = re.compile(
+    r"\beach (?:of )?(?:(?:the|our|us|my|of|for) ){0,2}NUM\b|\bfor NUM (?:people|persons|users"
+    r"|of us|students|interns|engineers|colleagues|researchers|members|teams)\b[^.;]{0,40}\beach\b"
+    r"|\beach for NUM\b|\bNUM (?:people|persons|users|of us|students|interns|engineers|colleagues"
+    r"|researchers|members)\b[^.;]{0,40}\beach\b"
+)
+
+_EACH: Final = re.compile(r"\beach\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +102,8 @@ def count_of(skeleton: Skeleton, per_node: int | None, folded: str) -> Count:
     if vague:
         first, last = skeleton.index(vague.start()), skeleton.index(vague.end() - 1)
         return Count(said=folded[skeleton.tokens[first].start : skeleton.tokens[last].end])
+    if _EACH.search(skeleton.text) and not _EACH_OF.search(skeleton.text) and not _NODES_OF.search(skeleton.text):
+        return Count(said="each")
     found = list(_candidates(skeleton, per_node))
     choice = choose(skeleton, found)
     if choice.values:

@@ -9,10 +9,14 @@ from functools import cache
 from typing import Final
 
 LONGEST: Final = 4000
-_MARKUP: Final = re.compile(r"<(?:@([UW][A-Z0-9]+)(?:\|[^>]{0,80})?|[#!][^>]{0,200}|([^<>|@#!]{1,500})(?:\|([^<>]{0,500}))?)>")
+_MARKUP: Final = re.compile(
+    r"<(?:@([UW][A-Z0-9]+)(?:\|[^>]{0,80})?|[#!][^>]{0,200}|([^<>|@#!]{1,500})(?:\|([^<>]{0,500}))?)>"
+)
 _EMOJI: Final = re.compile(r":[a-z][a-z0-9_+-]{1,40}:")
 _MERIDIEM: Final = re.compile(r"\b([ap])\.m\.?(?!\w)", re.IGNORECASE)
-_QUOTES: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
+_QUOTES: Final = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
+)
 _JOINTS: Final = {"\u200d", "\u200c", "\u00ad"}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from bot.intake.grammar.clock import clock_at, pivot, skip
 from bot.intake.grammar.dates import day_at, iso_date
 from bot.intake.grammar.durations import Units, span_at
-from bot.intake.grammar.moments import MONTHS, PARTS, Day, Period, Point
+from bot.intake.grammar.moments import MONTHS, PARTS, WEEKDAYS, Day, Period, Point
 from bot.intake.grammar.tokens import Token
 from bot.intake.vocabulary import Conventions
 
@@ -37,6 +37,17 @@ class Reader:
         return float(token.value) if token is not None and token.kind == "num" else None
 
 
+_BEGIN: Final = frozenset(
+    ["second", "minute", "hour", "day", "week", "fortnight", "month", "quarter", "year", "weekend", "workday", "overnight", "today", "tomorrow", "yesterday", "overmorrow", "tonight", "morning", "afternoon", "evening", "night", "noon", "midnight", "now", "until", "to", "from", "since", "after", "between", "at", "for", "next", "last", "this", "endof", "eod", "eom", "forever", "a", "half", "vague", "on", "the", "in", "of", "during", "over", "within", "by", "about", "like", "roughly", "approximately", "around", "circa", "ca", "~", "etwa", "unos", "environ", "q", "t"]
+) | frozenset((*WEEKDAYS, *MONTHS))
+_VALUES: Final = frozenset({"num", "clock", "iso", "slash", "version"})
+
+
+def _may_begin(tokens: Sequence[Token], at: int) -> bool:
+    """Whether an expression of time can begin with this token at all; most words cannot, and are passed quickly."""
+    return tokens[at].kind in _VALUES or tokens[at].pivot in _BEGIN
+
+
 Parsed = tuple[str, Any, int]
 """What the token becomes (its placeholder), its value, and the index after it."""
 
@@ -47,6 +58,10 @@ def mark_times(tokens: Sequence[Token], law: Conventions, language: str) -> list
     marked: list[Token] = []
     at = 0
     while at < len(tokens):
+        if not _may_begin(tokens, at):
+            marked.append(tokens[at])
+            at += 1
+            continue
         parsed = next((found for parse in _PARSERS if (found := parse(reader, at)) is not None), None)
         if parsed is None:
             marked.append(tokens[at])
@@ -62,7 +77,12 @@ def point_at(reader: Reader, at: int, *, bare: bool = False) -> tuple[Point, int
     """Return (point, next index): a day with or without a time, a time with or without a day, a part of a day."""
     begin = skip(reader.tokens, at, {"at", "on", "the"})
     bare = bare or any(reader.word(each) == "at" for each in range(at, begin))
-    return _iso(reader, begin) or _day_first(reader, begin) or _clock_first(reader, begin, bare=bare) or _part(reader, begin)
+    return (
+        _iso(reader, begin)
+        or _day_first(reader, begin)
+        or _clock_first(reader, begin, bare=bare)
+        or _part(reader, begin)
+    )
 
 
 def _iso(reader: Reader, at: int) -> tuple[Point, int] | None:
@@ -134,7 +154,7 @@ def _part(reader: Reader, at: int) -> tuple[Point, int] | None:
 
 def _window(reader: Reader, at: int) -> Parsed | None:
     """ "from A to B", "between A and B", "13:00-19:30", "Thursday from 13:00 till 19:30", "1-7 May"."""
-    lead = reader.word(at) in {"from", "between", "since"}
+    lead = reader.word(at) in {"from", "between", "since"} or (reader.word(at) == "of" and reader.hours)
     begin = at + 1 if lead else at
     days = _days_of_month(reader, begin)
     if days:
@@ -279,14 +299,22 @@ def _month_or_quarter(reader: Reader, at: int) -> Parsed | None:
         said = int(after) if after in _YEARS and after is not None else 0
         return "PERIOD", Period(name="quarter", n=reader.number(at + 1), year=said), at + (3 if said else 2)
     number = reader.number(at)
-    if number is not None and number in _YEARS and reader.word(at - 1) == "in":
+    if (
+        number is not None
+        and number in _YEARS
+        and (reader.word(at - 1) in {"in", "for"} or at == len(reader.tokens) - 1)
+    ):
         return "PERIOD", Period(name="year", year=int(number)), at + 1
     return None
 
 
 def _dated(reader: Reader, at: int) -> bool:
     """Whether "may" and "march" are months here: after "in", "of", "for", or before a year, or at the end."""
-    return reader.word(at - 1) in {"in", "of", "for", "last", "during"} or reader.number(at + 1) in _YEARS or at == len(reader.tokens) - 1
+    return (
+        reader.word(at - 1) in {"in", "of", "for", "last", "during"}
+        or reader.number(at + 1) in _YEARS
+        or at == len(reader.tokens) - 1
+    )
 
 
 def _start(reader: Reader, at: int) -> Parsed | None:
@@ -297,7 +325,11 @@ def _start(reader: Reader, at: int) -> Parsed | None:
     if reader.word(at) == "in" or (reader.word(at) == "from" and reader.word(at + 1) == "in"):
         found = span_at(reader.tokens, begin, reader.units)
         if found is not None:
-            return "WHEN", Point(after_s=found[0]) if found[0] is not None else Point(day=Day(kind="undecided")), found[1]
+            return (
+                "WHEN",
+                Point(after_s=found[0]) if found[0] is not None else Point(day=Day(kind="undecided")),
+                found[1],
+            )
     span = span_at(reader.tokens, at, reader.units)
     if span is not None and reader.word(span[1]) in {"later", "ago"} and span[0] is not None:
         return "WHEN", Point(after_s=span[0] if reader.word(span[1]) == "later" else -span[0]), span[1] + 1

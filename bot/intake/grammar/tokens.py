@@ -25,7 +25,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<punct>[^\s])"
 )
 LONGEST_NUMBER: Final = 15
-_CLITICS: Final = frozenset("it's what's who's where's that's let's how's here's there's he's she's when's".split())
+_CLITICS: Final = frozenset(["it's", "what's", "who's", "where's", "that's", "let's", "how's", "here's", "there's", "he's", "she's", "when's"])
 PLACEHOLDER: Final = {
     "gpu_types": "GPU", "models": "MODEL", "datasets": "DATA", "environments": "ENV", "pools": "POOL",
     "strategies": "STRATEGY", "projects": "PROJECT", "teams": "TEAM", "users": "USER",
@@ -91,7 +91,11 @@ def _token(match: re.Match[str], *, glued: bool) -> Token:
     if match.group("number") is not None:
         return Token(match.start(), match.end(), "id", "ID", int(match.group("number")), glued)
     if kind == "number2":
-        value = float("inf") if "e" in text or not text.isascii() or len(text) > LONGEST_NUMBER else float(text.replace(",", ""))
+        value = (
+            float("inf")
+            if "e" in text or not text.isascii() or len(text) > LONGEST_NUMBER
+            else float(text.replace(",", ""))
+        )
         return Token(match.start(), match.end(), "num", "NUM", value, glued)
     text = text.removesuffix("'s") if kind == "word" and text not in _CLITICS else text
     pivot = {"mention": "USER", "version": "VERSION", "dotted": "VERSION"}.get(kind, text)

@@ -77,8 +77,14 @@ def _of_sentence(whole: Skeleton, start: int, end: int) -> list[Wish]:
     return wishes + ([Wish(last, begin, end)] if last else [])
 
 
-_STRONG: Final = re.compile(r"\bID\b|\bMODEL\b|\bDATA\b|\bGPU\b|\bUNKNOWN|\bgpus?\b|\b(?:status|audit|export|my (?:requests|bookings|allocations|gpus|quota|limit))\b")
-_PURPOSE: Final = re.compile(r"\b(?:so (?:that )?(?:i|we)|because|in order to|to (?:train|test|run|check|finish|compare|see|tune|profile|evaluate|benchmark))\b")
+_STRONG: Final = re.compile(
+    r"\bID\b|\bMODEL\b|\bDATA\b|\bGPU\b|\bUNKNOWN|\bgpus?\b|\b(?:status|export|my (?:requests"
+    r"|bookings|allocations|gpus|quota|limit))\b"
+)
+_PURPOSE: Final = re.compile(
+    r"\b(?:so (?:that )?(?:i|we)|because|in order to|to (?:train|test|run|check|finish|compare"
+    r"|see|tune|profile|evaluate|benchmark))\b"
+)
 
 
 def _strong(piece: Skeleton) -> bool:
@@ -87,9 +93,16 @@ def _strong(piece: Skeleton) -> bool:
 
 def _apart(first: Intent, before: Skeleton, second: Intent, piece: Skeleton) -> bool:
     """Whether two clauses are two wishes: other verbs, or the same about other things."""
-    if before.has(_PURPOSE) or piece.has(TAKEN_BACK) or before.text.endswith("between"):
+    if (
+        before.has(_PURPOSE)
+        or piece.has(TAKEN_BACK)
+        or TAKEN_BACK.search(before.text[-24:])
+        or before.text.endswith("between")
+    ):
         return False
     if first is not second:
+        if re.fullmatch(r"(?:(?:request|the|number) )*ID[ .!]*", piece.text):
+            return False
         return not (second is Intent.REQUEST_EXTEND and "ID" not in piece.text) and _owns(first, before)
     if first in _BY_ID:
         return False
@@ -116,7 +129,10 @@ def _merged(whole: Skeleton, wishes: list[Wish]) -> list[Wish]:
     for wish in wishes:
         if kept and kept[-1].intent is wish.intent and not _differs(whole, kept[-1], wish):
             kept[-1] = Wish(wish.intent, kept[-1].start, wish.end)
-        elif kept and (TAKEN_BACK.match(whole.part(wish.start, wish.end).text) and "ID" not in whole.part(wish.start, wish.end).text):
+        elif kept and (
+            TAKEN_BACK.match(whole.part(wish.start, wish.end).text)
+            and "ID" not in whole.part(wish.start, wish.end).text
+        ):
             kept[-1] = Wish(kept[-1].intent, kept[-1].start, wish.end)
         else:
             kept.append(wish)

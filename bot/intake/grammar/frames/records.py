@@ -15,14 +15,19 @@ from bot.intake.reading import DoubtReason
 from bot.intake.vocabulary import ModelName, UserName
 
 _GOVERNED: Final = re.compile(
-    r"\b(?:approve|deny|decline|reject|cancel|release|withdraw|extend|status|why|retract|return|booking|reservation|allocation)(?: (?:of|for|booking|reservation|allocation|:|the|no|number))*(?: NUM)\b(?! (?:GPU|gpus?|replicas|of|x|%|percent))"
+    r"\b(?:approve|deny|decline|reject|cancel|release|withdraw|extend|status|why|retract|return"
+    r"|booking|reservation|allocation)(?: (?:of|for|booking|reservation|allocation|:|the|no"
+    r"|number))*(?: NUM)\b(?! (?:GPU|gpus?|replicas|of|x|%|percent))"
 )
 _SMALLEST_ID: Final = 100
 _FORMATS: Final = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json lines": "jsonl", "json": "json", "ocsf": "ocsf",
                    "parquet": "parquet", "pdf": "pdf", "xlsx": "xlsx", "excel": "xlsx", "cef": "cef", "bundle": "bundle"}  # fmt: skip
 _OWN: Final = re.compile(r"\b(?:my|mine|i|me)\b")
 _OWN_TEAM: Final = re.compile(r"\b(?:my|our) team\b|\bour\b")
-_NOT_SUBJECT: Final = re.compile(r"\b(?:give|show|send|tell|let|get|need|want|can|could|please) (?:me|i)\b|\b(?:i|me) (?:need|want|would|'d)|\bcan i\b|\bmay i\b|\b(?:to|for) me\b|\bi'd\b|\bi need\b")
+_NOT_SUBJECT: Final = re.compile(
+    r"\b(?:give|show|send|tell|let|get|need|want|can|could|please) (?:me|i)\b|\b(?:i|me) (?:need"
+    r"|want|would|'d)|\bcan i\b|\bmay i\b|\b(?:to|for) me\b|\bi'd\b|\bi need\b"
+)
 
 
 def request_id(sheet: Sheet) -> None:

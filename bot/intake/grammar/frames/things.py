@@ -14,21 +14,30 @@ from bot.intake.reading import DoubtReason
 from bot.intake.vocabulary import DatasetName, GpuName, ModelName
 
 _WRITE: Final = re.compile(
-    r"\b(?:write|writing|writes|update|updating|delete|deleting|load|loading|edit|editing|modify|modifying|append|insert|r / w|rw|r - w|r-w|read-write|overwrite|upload|ingest|full access|full rights|full)\b"
+    r"\b(?:write|writing|writes|update|updating|delete|deleting|load|loading|edit|editing|modify"
+    r"|modifying|append|insert|r / w|rw|r - w|r-w|read-write|overwrite|upload|ingest|full access"
+    r"|full rights|full)\b"
 )
 _READ: Final = re.compile(
-    r"\b(?:read|reading|reads|see|query|querying|look|looking|pull|pulling|view|viewing|read-only|readonly|browse|inspect|select|peek|ro)\b"
+    r"\b(?:read|reading|reads|see|query|querying|look|looking|pull|pulling|view|viewing|read-only"
+    r"|readonly|browse|inspect|select|peek|ro)\b"
 )
 _NO_WRITE: Final = re.compile(
-    r"\b(?:no|not|without|don't need|never|nothing to|instead of|rather than|needn't|no need to)(?: any| the| to| need| for){0,2} (?:write|writing|update|edit|delete|modify|full|load)(?: access)?\b"
+    r"\b(?:no|not|without|don't need|never|nothing to|instead of|rather than|needn't|no need to)(?: any"
+    r"| the| to| need| for){0,2} (?:write|writing|update|edit|delete|modify|full|load)(?: access)?\b"
 )
 _NO_READ: Final = re.compile(r"\b(?:not(?: just| only)?|instead of|rather than) read\b")
 _READ_ONLY: Final = re.compile(r"\bread(?:ing)?(?:-| - | )only\b|\bonly (?:to )?read\b|\bjust (?:to )?read\b")
 _CHANGED: Final = re.compile(r"\b(?:no|sorry|actually|rather|wait|make (?:it|that)|i mean|instead)\b")
 _CALLED: Final = re.compile(
-    r"\b(?:access to|access on|read|write|query|pull|see|need|want|get|reading|rights (?:for|on|to)|permissions? (?:for|on|to)|look at|open up|load)\b (?:(?:access|from|to|of|the|a|my|our|into|in|on|for|some) ){0,3}"
+    r"\b(?:access to|access on|read|write|query|pull|see|need|want|get|reading|rights (?:for"
+    r"|on|to)|permissions? (?:for|on|to)|look at|open up|load)\b (?:(?:access|from|to|of|the"
+    r"|a|my|our|into|in|on|for|some) ){0,3}"
 )
-_MODEL_CALLED: Final = re.compile(r"\b(?:deploy|ship|promote|roll out|release|launch|put|push|rollback|roll back|roll|revert|bring|serve|scale)\b (?:(?:the|model|our|my|new|latest|a|up|out|back) ){0,3}")
+_MODEL_CALLED: Final = re.compile(
+    r"\b(?:deploy|ship|promote|roll out|release|launch|put|push|rollback|roll back|roll|revert"
+    r"|bring|serve|scale)\b (?:(?:the|model|our|my|new|latest|a|up|out|back) ){0,3}"
+)
 _POOL_SAID: Final = re.compile(r"\b(?:pool|cluster|partition|queue|in|on|from|at)\b")
 
 
@@ -65,7 +74,9 @@ def _pool(sheet: Sheet) -> str | None:
         around = [each.pivot for each in sheet.clause.tokens[max(at - 2, 0) : at + 2]]
         item = next(iter(of_kind(token.value, "pools").values()))
         exact = sheet.folded[token.start : token.end] == item.name.lower()
-        if (exact or any(_POOL_SAID.fullmatch(word) for word in around) or "pool" in sheet.said(token)) and not sheet.negated(token):
+        if (
+            exact or any(_POOL_SAID.fullmatch(word) for word in around) or "pool" in sheet.said(token)
+        ) and not sheet.negated(token):
             found = sheet.pick("pools", "pool")
             return found.name if found else None
     return None
@@ -91,7 +102,11 @@ def _access(sheet: Sheet) -> str | None:
         return None if _WRITE.search(_READ_ONLY.sub(" ", text)) else "read"
     text = _NO_READ.sub(" ", text)
     writes, reads = list(_WRITE.finditer(text)), list(_READ.finditer(text))
-    if writes and reads and _CHANGED.search(text, min(writes[0].start(), reads[0].start()), max(writes[-1].start(), reads[-1].start())):
+    if (
+        writes
+        and reads
+        and _CHANGED.search(text, min(writes[0].start(), reads[0].start()), max(writes[-1].start(), reads[-1].start()))
+    ):
         return "write" if writes[-1].start() > reads[-1].start() else "read"
     return "write" if writes else "read" if reads else None
 
@@ -111,23 +126,53 @@ def _called(sheet: Sheet, pattern: re.Pattern[str], slot: str) -> None:
     first = sheet.clause.index(match.end())
     last = first
     stops = {",", ".", "?", "!", ";", "for", "to", "please", "pls", "plz", "and", "on", "in", "with", "from", "access"}
-    while last < len(sheet.clause.tokens) and sheet.clause.tokens[last].kind in {"word", "num", "punct"} and sheet.clause.tokens[last].pivot not in stops:
+    while (
+        last < len(sheet.clause.tokens)
+        and sheet.clause.tokens[last].kind in {"word", "num", "punct"}
+        and sheet.clause.tokens[last].pivot not in stops
+    ):
         last += 1
     if last > first:
         said = sheet.text[sheet.clause.tokens[first].start : sheet.clause.tokens[last - 1].end]
-        if said.lower() not in {"access", "data", "it", "that", "them", "this", "read", "write", "model", "the model", "some data", "the data"}:
+        if said.lower() not in {
+            "access",
+            "data",
+            "it",
+            "that",
+            "them",
+            "this",
+            "read",
+            "write",
+            "model",
+            "the model",
+            "some data",
+            "the data",
+        }:
             sheet.unknown(slot, said)
 
 
 _LATEST: Final = re.compile(r"\b(?:latest|newest|most recent|current version|up-to-date)\b")
 _ROLLBACK: Final = re.compile(
-    r"\brollback\b|\broll-back\b|\broll(?:ing|ed)?\b.*\bback\b|\brevert\b|\bgo(?:ing)? back\b|\bback to\b|\bprevious version\b|\bdowngrade\b|\bundo\b|\brestore\b|\b(?:last|earlier|prior|older|old|former) (?:known )?(?:good )?(?:version|release|build|one)\b|\bswitch back\b|\bput back\b|\breturn to\b|\bfall back\b|\bback\b"
+    r"\brollback\b|\broll-back\b|\broll(?:ing|ed)?\b.*\bback\b|\brevert\b|\bgo(?:ing)? back\b"
+    r"|\bback to\b|\bprevious version\b|\bdowngrade\b|\bundo\b|\brestore\b|\b(?:last|earlier"
+    r"|prior|older|old|former) (?:known )?(?:good )?(?:version|release|build|one)\b|\bswitch back\b"
+    r"|\bput back\b|\breturn to\b|\bfall back\b|\bback\b"
 )
-_NO_ROLLBACK: Final = re.compile(r"\b(?:no|not|without|don't)(?: a| to){0,2} (?:rollback|roll back|revert)\b|\brollback (?:plan|option|possible|ready)\b|\bfeedback\b|\bget back to me\b|\bif (?:needed|it fails|anything)\b.*\brollback\b")
+_NO_ROLLBACK: Final = re.compile(
+    r"\b(?:no|not|without|don't)(?: a| to){0,2} (?:rollback|roll back|revert)\b|\brollback (?:plan"
+    r"|option|possible|ready)\b|\bfeedback\b|\bget back to me\b|\bif (?:needed|it fails|anything)\b.*\brollback\b"
+)
 _FROM_TO: Final = re.compile(r"\bfrom (?:the )?(?:current )?(ENV|VERSION)\b")
-_REPLICAS: Final = re.compile(r"\b(?:NUM|a) (?:more |running |x )?(?:replicas?|instances?|copies|pods?|copy)\b|\b(?:replicas?|instances?|pods?|copies) (?:[:=x] |to |count |= )?NUM\b|\bscale\b[^.;%]{0,40}\bto NUM\b(?! (?:percent|%))|\b(?:replicas?)\b.*\b(?:to|make it|make that) NUM\b")
+_REPLICAS: Final = re.compile(
+    r"\b(?:NUM|a) (?:more |running |x )?(?:replicas?|instances?|copies|pods?|copy)\b|\b(?:replicas?"
+    r"|instances?|pods?|copies) (?:[:=x] |to |count |= )?NUM\b|\bscale\b[^.;%]{0,40}\bto NUM\b(?! (?:percent"
+    r"|%))|\b(?:replicas?)\b.*\b(?:to|make it|make that) NUM\b"
+)
 _PERCENT: Final = re.compile(r"\bNUM (?:%|percent)")
-_RANGE: Final = re.compile(r"\bNUM (?:-|to|or) NUM (?:replicas?|instances?|pods?|copies|%|percent)|\bvague (?:replicas?|instances?|pods?|copies)")
+_RANGE: Final = re.compile(
+    r"\bNUM (?:-|to|or) NUM (?:replicas?|instances?|pods?|copies|%|percent)|\bvague (?:replicas?"
+    r"|instances?|pods?|copies)"
+)
 
 
 def deploy(sheet: Sheet) -> None:
@@ -153,7 +198,9 @@ def deploy(sheet: Sheet) -> None:
 
 
 def _environment(sheet: Sheet) -> str | None:
-    sources = {sheet.clause.index(match.start(1)) for match in _FROM_TO.finditer(sheet.clause.text) if match.group(1) == "ENV"}
+    sources = {
+        sheet.clause.index(match.start(1)) for match in _FROM_TO.finditer(sheet.clause.text) if match.group(1) == "ENV"
+    }
     tokens = tuple(token for at, token in enumerate(sheet.clause.tokens) if at not in sources)
     whole, sheet.clause = sheet.clause, type(sheet.clause).of(tokens)
     item = sheet.pick("environments", "environment")
@@ -165,8 +212,16 @@ def _version(sheet: Sheet, model: ModelName | None, *, rollback: bool) -> str | 
     sources = {sheet.clause.index(match.start(1)) for match in _FROM_TO.finditer(sheet.clause.text)}
     tokens = sheet.clause.tokens
     found = [at for at, token in enumerate(tokens) if token.kind == "version" and at not in sources]
-    found += [at + 1 for at, token in enumerate(tokens[:-1]) if token.pivot in {"version", "ver", "v", "rev"} and tokens[at + 1].kind == "num"]
-    found += [at + 2 for at, token in enumerate(tokens[:-2]) if token.pivot in {"version", "ver"} and tokens[at + 2].kind == "num" and tokens[at + 1].pivot in "=:"]
+    found += [
+        at + 1
+        for at, token in enumerate(tokens[:-1])
+        if token.pivot in {"version", "ver", "v", "rev"} and tokens[at + 1].kind == "num"
+    ]
+    found += [
+        at + 2
+        for at, token in enumerate(tokens[:-2])
+        if token.pivot in {"version", "ver"} and tokens[at + 2].kind == "num" and tokens[at + 1].pivot in "=:"
+    ]
     said = {str(sheet.said(tokens[at])).rstrip(".") for at in found}
     if len(said) > 1:
         choice = choose(sheet.clause, [(at, float(at)) for at in found])

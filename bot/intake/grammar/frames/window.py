@@ -8,14 +8,19 @@ from datetime import datetime, time, timedelta
 from typing import Final
 
 from bot.intake.grammar.corrections import choose, taken_back
+from bot.intake.grammar.durations import Units
 from bot.intake.grammar.frames.sheet import Sheet
 from bot.intake.grammar.moments import Day, Period, Point, night_of, resolve, start_of_day, weekend_of
 from bot.intake.grammar.skeleton import Skeleton
 from bot.intake.grammar.tokens import Token
+from bot.intake.grammar.words import lexicon
 from bot.intake.reading import DoubtReason
 
 _AGREE_S: Final = 60
-_REPEATED: Final = re.compile(r"\b(?:make|change|turn) (?:it|that)(?: to)? NUM\b(?! (?:GPU|gpus?|replicas|cards|percent))|\b(?:no|sorry|rather|actually)(?: ,)? NUM(?: [.!])*$")
+_REPEATED: Final = re.compile(
+    r"\b(?:make|change|turn) (?:it|that)(?: to)? NUM\b(?! (?:GPU|gpus?|replicas|cards|percent))"
+    r"|\b(?:no|sorry|rather|actually)(?: ,)? NUM(?: [.!])*$"
+)
 
 
 @dataclass(slots=True)
@@ -42,7 +47,10 @@ def fill_window(sheet: Sheet, *, starts: bool = True) -> None:
     sheet.slots["duration_s"] = None if window.held is None else int(window.held)
 
 
-_ASIDE: Final = re.compile(r"[.!?] (?:we|i|they|he|she|it|our|my|there|wir|nous|on)\b(?![^.!?]*\b(?:need|want|start|starts|from|UNTIL|SPAN|GPU|DATA)\b)[^.!?]*")
+_ASIDE: Final = re.compile(
+    r"[.!?] (?:we|i|they|he|she|it|our|my|there|wir|nous|on)\b(?![^.!?]*\b(?:need|want|start"
+    r"|starts|from|UNTIL|SPAN|GPU|DATA)\b)[^.!?]*"
+)
 
 
 def _asides(source: Skeleton) -> set[int]:
@@ -134,6 +142,9 @@ def _spans(sheet: Sheet, window: Window, source: Skeleton) -> None:
         window.open = sheet.said(vague)
         sheet.doubt("duration_s", DoubtReason.NOT_A_NUMBER, window.open)
         return
+    if any(value is not None and value < 0 for _, value in found):
+        window.open = "corrected"
+        return
     choice = choose(source, found)
     if choice.values:
         window.open = "several"
@@ -153,21 +164,28 @@ def _repeated(sheet: Sheet, source: Skeleton, found: list[tuple[int, float | Non
     if any(token.kind == "num" for token in source.tokens[:last]):
         sheet.doubt("duration_s", DoubtReason.COMPETING, sheet.said(source.tokens[at]))
         return [(at, -1.0)]
-    amount = re.match(r"(?:for )?(?:the )?([\d.]+|\w+)", sheet.folded[source.tokens[last].start :])
-    single = _unit_seconds(source.tokens[last], amount.group(1) if amount else "", sheet)
+    single = _unit_seconds(source.tokens[last], sheet)
     number = next((float(token.value) for token in source.tokens[at : at - 3 : -1] if token.kind == "num"), None)
-    return [(at, number * single)] if single and number else [(at, -1.0)]
+    if single is None or number is None:
+        sheet.doubt("duration_s", DoubtReason.COMPETING, sheet.said(source.tokens[at]))
+        return [(at, -1.0)]
+    return [(at, number * single)]
 
 
-def _unit_seconds(span: Token, said: str, sheet: Sheet) -> float | None:
-    from bot.intake.grammar.durations import Units
-
-    del said
-    words = sheet.folded[span.start : span.end].split()
+def _unit_seconds(span: Token, sheet: Sheet) -> float | None:
+    """Return the seconds of the unit that the span was said in, None when it was said in several."""
+    words = re.findall(r"[^\W\d_]+", sheet.folded[span.start : span.end])
     seconds = Units.by(sheet.vocabulary.conventions).seconds
-    fits = [size for size in seconds.values() if float(span.value) % size == 0 and size <= float(span.value)]
-    named = [seconds[unit] for unit in seconds if any(word.startswith(unit[:3]) for word in words)]
-    return named[0] if len(named) == 1 else max(fits) if fits and len(words) == 1 else None
+    every = [lexicon(language) for language in ("", "de", "es", "fr")]
+    pivots = {
+        pivot[0]
+        for word in words
+        for words_ in every
+        for said, pivot in words_.phrases.get(word, ())
+        if said == (word,)
+    }
+    named = {seconds[unit] for unit in pivots & seconds.keys()}
+    return named.pop() if len(named) == 1 else None
 
 
 def _together(sheet: Sheet, window: Window, *, starts: bool) -> None:
@@ -186,7 +204,12 @@ def _together(sheet: Sheet, window: Window, *, starts: bool) -> None:
             window.open = "past"
         elif not window.open:
             window.held = length
-        if starts and window.start is None and window.end is not None and not any(d.slot == "start" for d in sheet.doubts):
+        if (
+            starts
+            and window.start is None
+            and window.end is not None
+            and not any(d.slot == "start" for d in sheet.doubts)
+        ):
             window.start = sheet.now
     if window.open or any(doubt.slot == "duration_s" for doubt in sheet.doubts):
         window.held = None

@@ -80,5 +80,6 @@ PHRASES: Final = {
     "half": "half",
     "andahalf": "and a half",
     "percent": "percent|per cent|pct",
+    "read-write": "r / w|r - w|rw|read / write|r & w|r + w",
     "each": "each|apiece|per person|per head",
 }  # fmt: skip

@@ -135,4 +135,4 @@ PHRASES: Final = {
     "wait": "attends|attendez",
     "or": "ou",
 }
-MARKERS: Final = frozenset({"le", "les", "une", "pour", "avec", "est", "sur", "dans", "je", "nous", "du", "acces", "des"})
+MARKERS: Final = frozenset({"le", "les", "une", "pour", "avec", "sur", "dans", "je", "nous", "du", "acces", "des"})
