@@ -32,7 +32,7 @@ def _weekday(tokens: Sequence[Token], at: int) -> tuple[Day, int] | None:
     if word not in WEEKDAYS:
         return None
     after = begin + 1
-    if not which and pivot(tokens, after) in {"next", "last"} and pivot(tokens, after + 1) not in {"week"}:
+    if not which and pivot(tokens, after) in {"next", "last"} and pivot(tokens, after + 1) != "week":
         which = _after(tokens, after)
         after += 1 if which else 0
     if pivot(tokens, after) == ",":
@@ -43,7 +43,7 @@ def _weekday(tokens: Sequence[Token], at: int) -> tuple[Day, int] | None:
 
 
 def _after(tokens: Sequence[Token], at: int) -> str:
-    """ "lundi prochain": the adjective stands behind, unless a number goes on with it ("monday next 3 days")."""
+    """As in "lundi prochain": the adjective stands behind, unless a number goes on with it ("monday next 3 days")."""
     following = tokens[at + 1] if at + 1 < len(tokens) else None
     return "" if following is not None and following.kind == "num" else pivot(tokens, at)
 
@@ -57,7 +57,7 @@ def _month_end(tokens: Sequence[Token], at: int) -> tuple[Day, int] | None:
     word = pivot(tokens, begin)
     if word == "month":
         return Day(kind="month_end"), begin + 1
-    if word == "day" or word == "today":
+    if word in {"day", "today"}:
         return Day(kind="offset"), begin + 1
     if word in MONTHS:
         month = MONTHS.index(word) + 1
@@ -66,7 +66,7 @@ def _month_end(tokens: Sequence[Token], at: int) -> tuple[Day, int] | None:
 
 
 def _written(tokens: Sequence[Token], at: int) -> tuple[Day, int] | None:
-    """ "12 March", "March 12th", "12. März 2026", "12 de marzo"."""
+    """As in "12 March", "March 12th", "12. März 2026", "12 de marzo"."""
     token = tokens[at] if at < len(tokens) else None
     if token is None:
         return None

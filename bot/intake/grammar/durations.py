@@ -26,7 +26,7 @@ class Units:
         """Return the units of these conventions."""
         hours = dict(law.hours_per)
         workday = law.workday_end.hour - law.workday_start.hour
-        days = {unit: hours[unit] * 3600.0 for unit in _FOR_UNITS if unit in hours}
+        days: dict[str, float] = {unit: hours[unit] * 3600.0 for unit in _FOR_UNITS if unit in hours}
         return cls({**_SECONDS, **days, "halfday": law.half_day_hours * 3600.0, "oneworkday": workday * 3600.0})
 
 
@@ -130,7 +130,7 @@ def _range_end(tokens: Sequence[Token], at: int) -> int | None:
 
 
 def _continued(tokens: Sequence[Token], at: int, units: Units) -> tuple[float, int] | None:
-    """ "2 hours 30 minutes", "2 hours and 30 minutes", "1h30"."""
+    """As in "2 hours 30 minutes", "2 hours and 30 minutes", "1h30"."""
     glued = at < len(tokens) and tokens[at].kind == "num" and tokens[at].glued and tokens[at].value < 60  # noqa: PLR2004
     if glued and _pivot(tokens, at - 1) == "hour" and _pivot(tokens, at + 1) not in units.seconds:
         return tokens[at].value * 60.0, at + 1

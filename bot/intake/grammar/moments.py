@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -78,7 +78,7 @@ def resolve(
     if point.after_s is not None:
         return now + timedelta(seconds=point.after_s)
     base = now.astimezone(point.zone) if point.zone else now
-    day = _date(point.day, (after or now).astimezone(base.tzinfo) if point.day is None else base, past=past)
+    day = date_of(point.day, (after or now).astimezone(base.tzinfo) if point.day is None else base, past=past)
     if day is None:
         return None
     clock = _clock(point, law, alone, after)
@@ -105,7 +105,8 @@ def _small_hours(hour: int, after: datetime | None) -> bool:
     return after is not None and after.hour >= hour + _NOON
 
 
-def _date(day: Day | None, now: datetime, *, past: bool) -> datetime | None:
+def date_of(day: Day | None, now: datetime, *, past: bool) -> datetime | None:
+    """Return that day at the time of `now`, None when it is undecidable or the calendar has none such."""
     if day is None or day.kind == "offset":
         return now + timedelta(days=day.n if day else 0)
     if day.kind == "undecided":
@@ -145,91 +146,3 @@ def start_of_day(moment: datetime) -> datetime:
 def next_month(moment: datetime) -> datetime:
     """Return the first of the month after, at the same time of day."""
     return (moment.replace(day=1) + timedelta(days=32)).replace(day=1)
-
-
-def weekend_of(now: datetime, *, following: bool) -> tuple[datetime, datetime]:
-    """Return Saturday 00:00 (now, when it has begun) to Monday 00:00."""
-    saturday = start_of_day(now) + timedelta(days=5 - now.weekday())
-    if following:
-        saturday += timedelta(days=7)
-    return max(saturday, now), saturday + timedelta(days=2)
-
-
-def night_of(now: datetime, law: Conventions, day: Day | None) -> tuple[datetime, datetime] | None:
-    """Return the night of that day by the conventions; one that has begun begins now."""
-    date = _date(day, now, past=False)
-    if date is None:
-        return None
-    start = date.replace(hour=law.night.hour, minute=law.night.minute, second=0, microsecond=0)
-    end = (start + timedelta(days=1)).replace(hour=law.night_ends.hour, minute=law.night_ends.minute)
-    return max(start, now), end
-
-
-def stretch(period: Period, now: datetime) -> tuple[datetime, datetime] | None:
-    """Return the stretch an audit period names: from inclusive, to exclusive."""
-    today = start_of_day(now)
-    if period.name == "last" and period.n is not None:
-        seconds = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800, "fortnight": 1209600}.get(period.unit)
-        if seconds:
-            return now - timedelta(seconds=period.n * seconds), now
-        months = {"month": 1, "quarter": 3, "year": 12}.get(period.unit, 0) * int(period.n)
-        return (_months_back(now, months), now) if months else None
-    if period.name == "month":
-        return _month(int(period.n or 0), period.year, today)
-    if period.name == "quarter":
-        return _quarter(int(period.n or 0), period.year, today)
-    if period.name == "year":
-        first = today.replace(year=period.year, month=1, day=1)
-        return first, first.replace(year=period.year + 1)
-    return _calendar(period, today, now)
-
-
-def _calendar(period: Period, today: datetime, now: datetime) -> tuple[datetime, datetime] | None:
-    if period.unit == "weekend":
-        saturday = today - timedelta(days=(today.weekday() - 5) % 7 + (7 if today.weekday() > 4 else 0))  # noqa: PLR2004
-        return saturday, saturday + timedelta(days=2)
-    begins = {
-        "day": today,
-        "week": today - timedelta(days=today.weekday()),
-        "month": today.replace(day=1),
-        "quarter": today.replace(month=(today.month - 1) // 3 * 3 + 1, day=1),
-        "year": today.replace(month=1, day=1),
-    }
-    start = begins.get(period.unit)
-    if start is None or period.name not in {"last", "this"}:
-        return None
-    if period.name == "this":
-        return start, now
-    before = {"day": timedelta(days=1), "week": timedelta(days=7)}.get(period.unit)
-    months = {"month": 1, "quarter": 3, "year": 12}.get(period.unit, 0)
-    return (start - before if before else _months_back(start, months)), start
-
-
-def _months_back(moment: datetime, months: int) -> datetime:
-    index = moment.year * 12 + moment.month - 1 - months
-    if index < 12:  # noqa: PLR2004 before the first year that a date can have
-        return moment
-    day = moment.day
-    while day > 28:  # noqa: PLR2004 every month has 28 days
-        try:
-            return moment.replace(year=index // 12, month=index % 12 + 1, day=day)
-        except ValueError:
-            day -= 1
-    return moment.replace(year=index // 12, month=index % 12 + 1, day=day)
-
-
-def _month(month: int, year: int, today: datetime) -> tuple[datetime, datetime]:
-    start = today.replace(year=year or today.year, month=month, day=1)
-    if not year and start > today:
-        start = start.replace(year=start.year - 1)
-    return start, next_month(start)
-
-
-def _quarter(quarter: int, year: int, today: datetime) -> tuple[datetime, datetime]:
-    start, _ = _month(quarter * 3 - 2, year, today)
-    return start, next_month(next_month(next_month(start)))
-
-
-def at_part(point: Point, part: str) -> Point:
-    """Return the point with a part of the day said with it."""
-    return replace(point, part=part)

@@ -57,7 +57,7 @@ _NOT_PURPOSE: Final = re.compile(
 
 
 def _trailing(clause: Skeleton, text: str) -> tuple[str, set[int]]:
-    """ ", sweep over the new embedder": words after the last comma that say nothing else."""
+    """As in ", sweep over the new embedder": words after the last comma that say nothing else."""
     for match in _PLAIN.finditer(clause.text):
         if match.start() and not _NOT_PURPOSE.search(match.group(1)) and " " in match.group(1).strip():
             first, last = clause.index(match.start(1)), clause.index(match.start(1) + len(match.group(1).rstrip()) - 1)

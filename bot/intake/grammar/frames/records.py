@@ -10,7 +10,8 @@ from bot.intake.grammar.frames.sheet import Sheet
 from bot.intake.grammar.frames.things import _version
 from bot.intake.grammar.frames.window import day_bounds
 from bot.intake.grammar.index import of_kind
-from bot.intake.grammar.moments import Period, Point, resolve, stretch
+from bot.intake.grammar.moments import Period, Point, resolve
+from bot.intake.grammar.stretches import stretch
 from bot.intake.reading import DoubtReason
 from bot.intake.vocabulary import ModelName, UserName
 
@@ -21,7 +22,8 @@ _GOVERNED: Final = re.compile(
 )
 _SMALLEST_ID: Final = 100
 _FORMATS: Final = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json lines": "jsonl", "json": "json", "ocsf": "ocsf",
-                   "parquet": "parquet", "pdf": "pdf", "xlsx": "xlsx", "excel": "xlsx", "cef": "cef", "bundle": "bundle"}  # fmt: skip
+                   "parquet": "parquet", "pdf": "pdf", "xlsx": "xlsx", "excel": "xlsx", "cef": "cef",
+                   "bundle": "bundle"}  # fmt: skip
 _OWN: Final = re.compile(r"\b(?:my|mine|i|me)\b")
 _OWN_TEAM: Final = re.compile(r"\b(?:my|our) team\b|\bour\b")
 _NOT_SUBJECT: Final = re.compile(

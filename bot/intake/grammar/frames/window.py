@@ -10,8 +10,9 @@ from typing import Final
 from bot.intake.grammar.corrections import choose, taken_back
 from bot.intake.grammar.durations import Units
 from bot.intake.grammar.frames.sheet import Sheet
-from bot.intake.grammar.moments import Day, Period, Point, night_of, resolve, start_of_day, weekend_of
+from bot.intake.grammar.moments import Day, Period, Point, resolve, start_of_day
 from bot.intake.grammar.skeleton import Skeleton
+from bot.intake.grammar.stretches import night_of, weekend_of
 from bot.intake.grammar.tokens import Token
 from bot.intake.grammar.words import lexicon
 from bot.intake.reading import DoubtReason
@@ -154,7 +155,7 @@ def _spans(sheet: Sheet, window: Window, source: Skeleton) -> None:
 
 
 def _repeated(sheet: Sheet, source: Skeleton, found: list[tuple[int, float | None]]) -> list[tuple[int, float | None]]:
-    """ "three days, make that five": a bare number after a correction has the unit of the span that it corrects."""
+    """As in "three days, make that five": a bare number after a correction has the unit of the span that it corrects."""
     match = _REPEATED.search(source.text)
     if match is None or not found or found[-1][1] is None:
         return []

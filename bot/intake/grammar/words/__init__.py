@@ -15,12 +15,22 @@ from bot.intake.grammar.words import english, french, german, spanish
 
 _TABLES: Final = MappingProxyType({"de": german, "es": spanish, "fr": french})
 _SHARED: Final = frozenset(
-    ["a", "am", "an", "as", "at", "audit", "d", "das", "des", "die", "do", "e", "el", "en", "es", "est", "fin", "for", "h", "hat", "help", "i", "in", "is", "l", "la", "liste", "ma", "mai", "mal", "mars", "me", "mes", "mi", "min", "n", "no", "on", "once", "or", "par", "pair", "passe", "per", "permanent", "plus", "pon", "pour", "replicas", "reserve", "retour", "sept", "si", "simple", "son", "stand", "status", "sube", "team", "un", "uno", "usage", "use", "version", "was", "will", "y", "minute", "minutes", "week-end", "weekend", "mil", "audit-log", "valide", "autorise", "prolonge", "da", "lance", "libera", "data", "halt", "instances", "uso", "instance", "lista", "je", "registro", "restaure", "export", "stop", "cent", "more", "tags", "rollback", "j", "o", "ou", "demande", "rejette", "seize", "refuse", "montre", "dans", "roll", "ya", "la", "null", "acceso", "deploy", "wait"]
+    (  # noqa: SIM905 words read better than a list of strings
+        "a am an as at audit d das des die do e el en es est fin for h hat help i in is l la liste ma mai mal "
+        "mars me mes mi min n no on once or par pair passe per permanent plus pon pour replicas reserve retour "
+        "sept si simple son stand status sube team un uno usage use version was will y minute minutes week-end "
+        "weekend mil audit-log valide autorise prolonge da lance libera data halt instances uso instance lista je "
+        "registro restaure export stop cent more tags rollback j o ou demande rejette seize refuse montre dans "
+        "roll ya la null acceso deploy wait"
+    ).split()
 )
 """Words that one of the others shares with English or with another: they activate no language."""
 
 SCALES: Final = frozenset(
-    ["hundred", "thousand", "million", "billion", "dozen", "couple", "pair", "hundert", "tausend", "dutzend", "paar", "cien", "mil", "docena", "par", "cent", "mille", "douzaine"]
+    (  # noqa: SIM905 words read better than a list of strings
+        "hundred thousand million billion dozen couple pair hundert tausend dutzend paar cien mil docena par cent "
+        "mille douzaine"
+    ).split()
 )
 """Number words that multiply the number before them."""
 

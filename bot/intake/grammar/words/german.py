@@ -7,7 +7,8 @@ from typing import Final
 NUMBERS: Final = {
     "null": 0, "eins": 1, "zwei": 2, "drei": 3, "vier": 4, "funf": 5, "sechs": 6, "sieben": 7, "acht": 8, "neun": 9,
     "zehn": 10, "elf": 11, "zwolf": 12, "sechzehn": 16, "zwanzig": 20, "vierundzwanzig": 24, "dreissig": 30,
-    "zweiunddreissig": 32, "achtundvierzig": 48, "hundert": 100, "tausend": 1000, "dutzend": 12, "paar": 2, "anderthalb": 1.5, "eineinhalb": 1.5,
+    "zweiunddreissig": 32, "achtundvierzig": 48, "hundert": 100, "tausend": 1000, "dutzend": 12, "paar": 2,
+    "anderthalb": 1.5, "eineinhalb": 1.5,
 }  # fmt: skip
 
 PHRASES: Final = {
