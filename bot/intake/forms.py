@@ -21,6 +21,8 @@ class Understood:
 
     form: Form
     purpose: str
+    also: tuple[Intent, ...] = ()
+    """Other wishes of the same message, which were heard and are not in the form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +51,17 @@ def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understo
     if reading.intent not in ASKING:
         return Other(reading=reading)
     build = {Intent.GPU_REQUEST: _gpu, Intent.DATA_REQUEST: _data, Intent.DEPLOY_REQUEST: _deploy}[reading.intent]
-    doubts = list(reading.doubts)
+    doubts = [*reading.doubts, *_several(reading)]
     form = build(dict(reading.slots), catalogue, now, doubts)
     if form is None or doubts:
         return Unclear(reading=reading, doubts=tuple(doubts))
-    return Understood(form=form, purpose=str(reading.slots.get("purpose") or ""))
+    return Understood(form=form, purpose=str(reading.slots.get("purpose") or ""), also=reading.also)
+
+
+def _several(reading: Reading) -> list[Doubt]:
+    """Two wishes for things of one kind are asked about: nobody may be given half of what they asked for unawares."""
+    slot = {Intent.GPU_REQUEST: "gpu_count", Intent.DATA_REQUEST: "dataset", Intent.DEPLOY_REQUEST: "model"}
+    return [_doubt(slot[reading.intent], DoubtReason.COMPETING)] if reading.intent in reading.also else []
 
 
 def _gpu(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:

@@ -10,9 +10,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from bot.intake.grammar.frames import records, things
+from bot.intake.grammar.frames import records
+from bot.intake.grammar.frames.data import data
+from bot.intake.grammar.frames.deploy import deploy
+from bot.intake.grammar.frames.gpu import gpu
 from bot.intake.grammar.frames.sheet import Sheet
 from bot.intake.grammar.genai import prompt_in
+from bot.intake.grammar.ids import mark_ids
 from bot.intake.grammar.index import index_of
 from bot.intake.grammar.purpose import purpose_of
 from bot.intake.grammar.quantities import mark_numbers
@@ -26,9 +30,9 @@ from bot.intake.vocabulary import Vocabulary
 
 _BUILD: Final[Mapping[Intent, Callable[[Sheet], None]]] = MappingProxyType(
     {
-        Intent.GPU_REQUEST: things.gpu,
-        Intent.DATA_REQUEST: things.data,
-        Intent.DEPLOY_REQUEST: things.deploy,
+        Intent.GPU_REQUEST: gpu,
+        Intent.DATA_REQUEST: data,
+        Intent.DEPLOY_REQUEST: deploy,
         Intent.REQUEST_EXTEND: records.extend,
         Intent.READINESS_CHECK: records.readiness,
         Intent.AUDIT_QUERY: records.audit,
@@ -50,7 +54,7 @@ def read(text: str, *, now: datetime, vocabulary: Vocabulary, sender: str = "") 
         return Reading(intent=Intent.GENAI_ASK, slots={"prompt": prompt}, text=bare)
     tokens, language = tokenise(folded, index_of(vocabulary))
     tokens = _addressed(tokens, bare, vocabulary)
-    tokens = mark_numbers(mark_times(tokens, vocabulary.conventions, language))
+    tokens = mark_ids(mark_numbers(mark_times(tokens, vocabulary.conventions, language)), folded)
     whole = Skeleton.of(tokens)
     wishes = wishes_of(whole)
     sheet = _sheet(whole, wishes, bare, folded, now, vocabulary, sender)

@@ -74,7 +74,7 @@ def _raw(folded: str, masks: list[Mask]) -> Iterator[Token]:
     at = last = 0
     for mask in [*masks, Mask(len(folded), len(folded))]:
         for match in _TOKEN.finditer(folded, at, mask.start):
-            token = _token(match, glued=match.start() == last)
+            token = _token(match, glued=0 < match.start() == last)
             last = token.end
             yield token
         if mask.found:

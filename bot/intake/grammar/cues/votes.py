@@ -58,15 +58,12 @@ _CONDITION: Final = re.compile(
     r"\b(?:if|unless|provided|assuming|as long as|only when|once|when|wenn|falls|si|solange"
     r"|sofern|in case)\b"
 )
-_BARE_VOTE: Final = re.compile(
-    r"^(?:please |ok |, |yes |and |i )*(approve|deny|reject|decline) (?:request |number |no )?NUM(?: please)?(?: [.!,].*)?$"
-)
 
 
 def vote(clause: Skeleton) -> Intent | None:
     """Return approve or deny for a plain vote on an id, OTHER for words that only look like one."""
     if "ID" not in clause.text:
-        return _bare_vote(clause)
+        return None
     if clause.has(_NOT_DENY):
         return Intent.OTHER if clause.has(_DENY) or clause.has(RELEASE) or clause.has(CANCEL) else None
     asked = clause.has(_ASKED)
@@ -76,11 +73,3 @@ def vote(clause: Skeleton) -> Intent | None:
         if clause.has(pattern) and not clause.has(WHY) and not asked:
             return Intent.OTHER if clause.has(_SWEEPING) or clause.has(_CONDITION) else intent
     return None
-
-
-def _bare_vote(clause: Skeleton) -> Intent | None:
-    """A bare number that the verb governs is an id when it is written as one: "approve 1042"."""
-    match = _BARE_VOTE.search(clause.text)
-    if match is None or clause.has(_CONDITION) or clause.has(_SWEEPING):
-        return None
-    return Intent.REQUEST_APPROVE if match.group(1) == "approve" else Intent.REQUEST_DENY

@@ -6,8 +6,8 @@ import re
 from datetime import datetime, time
 from typing import Final
 
+from bot.intake.grammar.frames.deploy import version_of
 from bot.intake.grammar.frames.sheet import Sheet
-from bot.intake.grammar.frames.things import _version
 from bot.intake.grammar.frames.window import day_bounds
 from bot.intake.grammar.index import of_kind
 from bot.intake.grammar.moments import Period, Point, resolve
@@ -15,12 +15,6 @@ from bot.intake.grammar.stretches import stretch
 from bot.intake.reading import DoubtReason
 from bot.intake.vocabulary import ModelName, UserName
 
-_GOVERNED: Final = re.compile(
-    r"\b(?:approve|deny|decline|reject|cancel|release|withdraw|extend|status|why|retract|return"
-    r"|booking|reservation|allocation)(?: (?:of|for|booking|reservation|allocation|:|the|no"
-    r"|number))*(?: NUM)\b(?! (?:GPU|gpus?|replicas|of|x|%|percent))"
-)
-_SMALLEST_ID: Final = 100
 _FORMATS: Final = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json lines": "jsonl", "json": "json", "ocsf": "ocsf",
                    "parquet": "parquet", "pdf": "pdf", "xlsx": "xlsx", "excel": "xlsx", "cef": "cef",
                    "bundle": "bundle"}  # fmt: skip
@@ -33,18 +27,9 @@ _NOT_SUBJECT: Final = re.compile(
 
 
 def request_id(sheet: Sheet) -> None:
-    """Fill in the request that is meant: the first id, or a bare number that the verb governs."""
+    """Fill in the request that is meant: the first id."""
     ids = [token.value for token in sheet.clause.found("id")]
-    sheet.slots["request_id"] = ids[0] if ids else _bare(sheet)
-
-
-def _bare(sheet: Sheet) -> int | None:
-    match = _GOVERNED.search(sheet.clause.text)
-    if match is None:
-        return None
-    token = sheet.clause.tokens[sheet.clause.index(match.end() - 1)]
-    value = float(token.value)
-    return int(value) if _SMALLEST_ID <= value < 1e9 and sheet.said(token).isdigit() else None  # noqa: PLR2004
+    sheet.slots["request_id"] = ids[0] if ids else None
 
 
 def extend(sheet: Sheet) -> None:
@@ -75,7 +60,7 @@ def readiness(sheet: Sheet) -> None:
         if token.value == "models":
             sheet.unknown("model", sheet.said(token))
     sheet.slots["model"] = item.name if item else None
-    sheet.slots["version"] = _version(sheet, item if isinstance(item, ModelName) else None, rollback=False)
+    sheet.slots["version"] = version_of(sheet, item if isinstance(item, ModelName) else None, rollback=False)
     sheet.slots["environment"] = environment.name if environment else None
 
 
