@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from bot.intake.grammar import read
+from bot.intake.kept import Kept
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
 from bot.intake.vocabulary import Vocabulary
 from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
@@ -42,7 +43,7 @@ class Other:
 
 def understand(text: str, *, now: datetime, catalogue: Catalogue, person: str = "") -> Understood | Unclear | Other:
     """Return what `text` asks for; nothing is guessed, and who asks is never taken from it."""
-    reading = read(text, now=now, vocabulary=vocabulary_of(catalogue), sender=person)
+    reading = read(text, now=now, vocabulary=_VOCABULARIES.of(catalogue), sender=person)
     return form_from(reading, catalogue, now)
 
 
@@ -175,3 +176,6 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
             "environments": [{"name": n, "aliases": list(a)} for n, a in catalogue.environments.items()],
         }
     )
+
+
+_VOCABULARIES: Final = Kept(vocabulary_of)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bot.intake.grammar.text import fold
+from bot.intake.kept import Kept
 from bot.intake.vocabulary import Name, Vocabulary
 
 KINDS: Final = ("gpu_types", "models", "datasets", "environments", "pools", "strategies", "projects", "teams", "users")
@@ -30,18 +31,9 @@ class Index:
     longest: int = 1
 
 
-_recent: dict[int, tuple[Vocabulary, Index]] = {}
-_KEPT: Final = 8
-
-
 def index_of(vocabulary: Vocabulary) -> Index:
-    """Return the index of `vocabulary`, kept for as long as it is among the latest few."""
-    kept = _recent.get(id(vocabulary))
-    if kept is None or kept[0] is not vocabulary:
-        if len(_recent) >= _KEPT:
-            _recent.clear()
-        kept = _recent[id(vocabulary)] = (vocabulary, _build(vocabulary))
-    return kept[1]
+    """Return the index of `vocabulary`, made once."""
+    return _INDEXES.of(vocabulary)
 
 
 def _build(vocabulary: Vocabulary) -> Index:
@@ -92,3 +84,6 @@ def _families(index: Index, vocabulary: Vocabulary) -> None:
 def of_kind(found: tuple[Found, ...], kind: str) -> Mapping[str, Name]:
     """Return the items of one kind, by name."""
     return {item.name: item for each, item in found if each == kind}
+
+
+_INDEXES: Final = Kept(_build)

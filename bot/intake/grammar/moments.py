@@ -78,7 +78,9 @@ def resolve(
     if point.after_s is not None:
         return now + timedelta(seconds=point.after_s)
     base = now.astimezone(point.zone) if point.zone else now
-    day = date_of(point.day, (after or now).astimezone(base.tzinfo) if point.day is None else base, past=past)
+    follows = after is not None and (point.day is None or (point.day.kind == "weekday" and not point.day.which))
+    origin = after.astimezone(base.tzinfo) if after is not None and follows else base
+    day = date_of(point.day, origin, past=past)
     if day is None:
         return None
     clock = _clock(point, law, alone, after)

@@ -60,6 +60,7 @@ _EACH_OF: Final = re.compile(
     r"|researchers|members)\b[^.;]{0,40}\beach\b"
 )
 
+_DOZEN: Final = 12.0
 _EACH: Final = re.compile(r"\beach\b")
 
 
@@ -79,6 +80,11 @@ def mark_numbers(tokens: Sequence[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         token = tokens[at]
+        halved = _half_dozen(tokens, at)
+        if halved:
+            marked.append(Token(token.start, tokens[halved - 1].end, "num", "NUM", 6.0, token.glued))
+            at = halved
+            continue
         scaled = token.pivot == "a" and at + 1 < len(tokens) and tokens[at + 1].scale
         found = amount_at(tokens, at) if token.kind == "num" or scaled else None
         if found is None or found[0] is None:
@@ -89,6 +95,16 @@ def mark_numbers(tokens: Sequence[Token]) -> list[Token]:
         marked.append(Token(token.start, tokens[after - 1].end, "num", "NUM", value, token.glued))
         at = after
     return marked
+
+
+def _half_dozen(tokens: Sequence[Token], at: int) -> int:
+    """Return the index after "half a dozen", 0 when it does not stand here."""
+    if tokens[at].pivot == "a":
+        at += 1
+    if at + 1 >= len(tokens) or tokens[at].pivot != "half":
+        return 0
+    dozen = at + (2 if tokens[at + 1].pivot == "a" else 1)
+    return dozen + 1 if dozen < len(tokens) and tokens[dozen].scale and tokens[dozen].value == _DOZEN else 0
 
 
 def count_of(skeleton: Skeleton, per_node: int | None, folded: str) -> Count:

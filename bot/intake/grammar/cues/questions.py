@@ -57,6 +57,7 @@ STATUS: Final = re.compile(
     r"|\bprogress (?:of|on)\b|\bhow (?:is|are|about|long|much time|far)\b.*\b(?:ID|my|left|remaining"
     r"|request)\b|\bwhen (?:does|do|will|is|are|would)\b.*\b(?:ID|my|expire|expires|end|ends"
     r"|run out|over|mine|access|lease|it)\b"
+    r"|\bID (?:already )?(?:is|was|has)(?: been)? (?:already )?(?:approved|denied|signed)[^.]*\?"
     r"|\b(?:did|has|have|was|is|are|were)\b[^.;]{0,30}\bID\b[^.;]{0,40}\b(?:approved|signed"
     r"|denied|granted|through|done|yet|ready|live|running|pending|accepted|waiting|active|open"
     r"|expired|deployed|processed|already|still)\b|\b(?:did|has|have)\b (?:anyone|anybody|someone"
@@ -77,7 +78,10 @@ STATUS: Final = re.compile(
 )
 _ORDERED: Final = re.compile(r"^(?:please )?(?:deploy|ship|roll|promote)\b")
 
+_ASKED_IF: Final = re.compile(r"^(?:¿ )?(?:is|are|has|did|does|was) .*\?")
+
 
 def asks_readiness(clause: Skeleton) -> bool:
     """Return whether it is asked if a model is fit; an order to deploy it is no question."""
-    return clause.has(READY) and "MODEL" in clause.text and not clause.has(_ORDERED)
+    asked = clause.has(READY) or clause.has(_ASKED_IF)
+    return asked and "MODEL" in clause.text and not clause.has(_ORDERED)

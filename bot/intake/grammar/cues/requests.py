@@ -30,7 +30,7 @@ RELEASE: Final = re.compile(
     rf"|handed back|give back|giving back|reclaim|surrender|let go of|drop|shut down|tear down"
     rf"|terminate|end|stop|kill)\b[^.;]{{0,30}}(?:\bID\b|\b{_OBJECT} (?:\w+ )?{_THING}\b)|\b(?:give"
     rf"|hand|giving|handing|send|bring|gib|take)\b[^.;]{{0,40}}\bback\b"
-    rf"|\b(?:done|finished|through|complete) with\b[^.;]{{0,20}}(?:\bID\b|{_THING})|\bno longer (?:need"
+    rf"|\b(?:done|finished|through|complete) with\b[^.;]{{0,20}}(?:\bID\b|{_THING})|\bneed\b[^.;]{0,40}\bnot more\b|\bno longer (?:need"
     rf"|using|use|require)|\b(?:not|don't|dont|doesn't) (?:need|using|use)\b[^.;]{{0,40}}\b(?:anymore"
     rf"|any more|any longer)\b|\bfree again\b|\bID\b[^.;]{{0,20}}\b(?:release|back|can be freed"
     rf"|free|return|finished|is done|done)\b|\b{_THING}\b[^.;]{{0,15}} (?:can be (?:freed|released"

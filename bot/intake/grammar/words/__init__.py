@@ -17,7 +17,7 @@ _TABLES: Final = MappingProxyType({"de": german, "es": spanish, "fr": french})
 _SHARED: Final = frozenset(
     (  # noqa: SIM905 words read better than a list of strings
         "a am an as at audit d das des die do e el en es est fin for h hat help i in is l la liste ma mai mal "
-        "mars me mes mi min n no on once or par pair passe per permanent plus pon pour replicas reserve retour "
+        "mars me mes mi min n no on once or par pair passe per permanent plus pon pour replicas reserve "
         "sept si simple son stand status sube team un uno usage use version was will y minute minutes week-end "
         "weekend mil audit-log valide autorise prolonge da lance libera data halt instances uso instance lista je "
         "registro restaure export stop cent more tags rollback j o ou demande rejette seize refuse montre dans "

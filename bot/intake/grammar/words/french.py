@@ -7,7 +7,7 @@ from typing import Final
 NUMBERS: Final = {
     "deux": 2, "trois": 3, "quatre": 4, "cinq": 5, "sept": 7, "huit": 8, "neuf": 9, "dix": 10, "onze": 11,
     "douze": 12, "quinze": 15, "seize": 16, "vingt": 20, "trente": 30, "quarante": 40, "quarante-huit": 48,
-    "cent": 100, "mille": 1000, "douzaine": 12,
+    "cent": 100, "mille": 1000, "douzaine": 12, "demi-douzaine": 6,
 }  # fmt: skip
 
 PHRASES: Final = {
@@ -80,6 +80,8 @@ PHRASES: Final = {
     "in": "en|dans",
     "on": "sur",
     "not": "pas|ne|n",
+    "not approve": "n'approuve pas|n'approuvez pas|n'approuve",
+    "no longer need": "n'ai plus besoin|n'avons plus besoin|n'utilise plus",
     "no": "non",
     "please": "s'il te plait|s'il vous plait|svp|stp|merci de",
     "need": "besoin|il me faut|il nous faut|j'ai besoin|voudrais|voudrait|souhaite|aimerais|j'aimerais|faut|veux|voulons",
@@ -113,7 +115,7 @@ PHRASES: Final = {
     "audit": "journal d'audit|audit|journal",
     "help": "aide|aide-moi",
     "deploy": "deploie|deployer|deployez|deploiement|mets|mettre|mettez|passe|lance|lancer|publie|publier",
-    "rollback": "reviens|revenir|retour|restaure|retablir|retablis",
+    "rollback": "reviens|revenir|remets|remettre|retour|restaure|retablir|retablis",
     "latest": "derniere version|plus recente|la plus recente",
     "previous version": "version precedente|version anterieure",
     "replicas": "replicas|repliques|instances",
@@ -135,4 +137,4 @@ PHRASES: Final = {
     "wait": "attends|attendez",
     "or": "ou",
 }
-MARKERS: Final = frozenset({"le", "les", "une", "pour", "avec", "sur", "dans", "je", "nous", "du", "acces", "des"})
+MARKERS: Final = frozenset({"le", "les", "quelle", "plus", "une", "pour", "avec", "sur", "dans", "je", "nous", "du", "acces", "des"})
