@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from bot.intake.grammar import read
+from bot.intake.kept import Kept
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
 from bot.intake.vocabulary import Vocabulary
 from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
@@ -21,6 +22,8 @@ class Understood:
 
     form: Form
     purpose: str
+    also: tuple[Intent, ...] = ()
+    """Other wishes of the same message, which were heard and are not in the form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Other:
 
 def understand(text: str, *, now: datetime, catalogue: Catalogue, person: str = "") -> Understood | Unclear | Other:
     """Return what `text` asks for; nothing is guessed, and who asks is never taken from it."""
-    reading = read(text, now=now, vocabulary=vocabulary_of(catalogue), sender=person)
+    reading = read(text, now=now, vocabulary=_VOCABULARIES.of(catalogue), sender=person)
     return form_from(reading, catalogue, now)
 
 
@@ -49,11 +52,17 @@ def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understo
     if reading.intent not in ASKING:
         return Other(reading=reading)
     build = {Intent.GPU_REQUEST: _gpu, Intent.DATA_REQUEST: _data, Intent.DEPLOY_REQUEST: _deploy}[reading.intent]
-    doubts = list(reading.doubts)
+    doubts = [*reading.doubts, *_several(reading)]
     form = build(dict(reading.slots), catalogue, now, doubts)
     if form is None or doubts:
         return Unclear(reading=reading, doubts=tuple(doubts))
-    return Understood(form=form, purpose=str(reading.slots.get("purpose") or ""))
+    return Understood(form=form, purpose=str(reading.slots.get("purpose") or ""), also=reading.also)
+
+
+def _several(reading: Reading) -> list[Doubt]:
+    """Two wishes for things of one kind are asked about: nobody may be given half of what they asked for unawares."""
+    slot = {Intent.GPU_REQUEST: "gpu_count", Intent.DATA_REQUEST: "dataset", Intent.DEPLOY_REQUEST: "model"}
+    return [_doubt(slot[reading.intent], DoubtReason.COMPETING)] if reading.intent in reading.also else []
 
 
 def _gpu(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:
@@ -167,3 +176,6 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
             "environments": [{"name": n, "aliases": list(a)} for n, a in catalogue.environments.items()],
         }
     )
+
+
+_VOCABULARIES: Final = Kept(vocabulary_of)

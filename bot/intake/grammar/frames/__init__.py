@@ -1,0 +1,1 @@
+"""Last phase: slots. One builder an intent, from the tokens of its wish to values or doubts."""
