@@ -3,6 +3,7 @@
 import { node } from "./dom.js";
 import { EMOJI } from "./emoji.js";
 import { nameOf, roomAt } from "./session.js";
+import { sign } from "./signs.js";
 import { fill } from "./times.js";
 
 // A mark opens after anything but a letter and closes before anything but one, so that claims_2024 stays whole.
@@ -98,7 +99,10 @@ function link(target, label) {
 
 function emoji(shortcode) {
   const character = EMOJI[shortcode];
-  return character ? node("span", { class: "emoji", "aria-hidden": "true" }, character) : `:${shortcode}:`;
+  if (!character) return `:${shortcode}:`;
+  const drawn = sign(shortcode);
+  const glyph = drawn ? node("span", { class: "glyph" }, character) : character; // what a copied line carries
+  return node("span", { class: "emoji", "aria-hidden": "true" }, drawn, glyph);
 }
 
 function reference(whole, target, label) {
