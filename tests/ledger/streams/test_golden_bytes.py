@@ -29,7 +29,7 @@ from ledger.nouns import (
     Seat,
     Usage,
 )
-from ledger.streams import LAWS, house, pool, request
+from ledger.streams import LAWS, budget, halt, holding, house, pool, request, watch
 from ledger.streams import codec as codec_module
 from ledger.streams.codec import digest, draft, entry_of, form_body, form_of
 
@@ -107,6 +107,33 @@ ENTRIES = {
     "request.lapsed": request.Lapsed(),
     "request.missed": request.Missed(why="down"),
     "request.replaced": request.Replaced(by=1002),
+    "request.stumbled": request.Stumbled(attempt=2, why="It broke."),
+    "request.credential-shown": request.CredentialShown(holder=WHO, count=2, verifier=SOLD),
+    "request.credential-set": request.CredentialSet(count=2),
+    "request.disqualified": request.Disqualified(why="The role is gone."),
+    "request.warned": request.Warned(not_after=LATER),
+    "request.extension-asked": request.ExtensionAsked(form=GPU, form_digest=digest(GPU), added_s=3600, not_after=LATER),
+    "request.extension-decided": request.ExtensionDecided(form_digest=digest(GPU), decision=DECISION),
+    "request.extension-reviewed": request.ExtensionReviewed(
+        reviewer=LEAD, seat="owner-lead", approve=True, form_digest="f" * 64, rule="v", reason=SOLD
+    ),
+    "request.extended": request.Extended(form_digest="f" * 64, generation=2, not_after=LATER),
+    "request.prolonged": request.Prolonged(generation=2, receipt=RECEIPT),
+    "request.not-prolonged": request.NotProlonged(generation=2, not_after=LATER, why="booked"),
+    "pool.rebooked": pool.Rebooked(request=1001, end=LATER),
+    "halt.halted": halt.Halted(resource="*", by=WHO, rule="admin-halt", reason=SOLD),
+    "halt.lifted": halt.Lifted(resource="*", by=LEAD, rule="admin-lift", reason=SOLD),
+    "budget.allotted": budget.Allotted(
+        window="2026-11", gpu_s=None, cost_minor=600000, currency="EUR", policy="c" * 64
+    ),
+    "budget.reserved": budget.Reserved(request=1001, window="2026-11", gpu_s=43200, cost_minor=3360),
+    "budget.spent": budget.Spent(request=1001, gpu_s=3600, cost_minor=280),
+    "budget.handed-back": budget.HandedBack(request=1001),
+    "holding.claimed": holding.Claimed(request=1001),
+    "watch.reconciled": watch.Reconciled(scope="all", holdings=3, faults=1, digest="c" * 64),
+    "watch.found": watch.Found(finding="0" * 32, fault=watch.Fault.UNEXPLAINED, request=None, who=SOLD, what=SOLD),
+    "watch.closed": watch.Closed(finding="0" * 32, outcome=watch.Outcome.REVERTED, request=1002),
+    "watch.beat": watch.Beat(open=3, due_for_s=0),
 }
 REGISTRY = {kind: cls for law in LAWS.values() for kind, cls in law.entries.items()}
 
