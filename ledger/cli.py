@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from ledger.audit import Verdict, verify_bundle, verify_store
@@ -136,10 +137,12 @@ def _plainly() -> Iterator[None]:
     try:
         yield
     except TamperedError as error:
-        Console(stderr=True).print(f"[bold red]Not verified:[/] {error.detail}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"[bold red]Not verified:[/] {escape(error.detail)}", highlight=False, soft_wrap=True
+        )
         raise typer.Exit(FAULT) from None
     except LedgerError as error:
-        Console(stderr=True).print(f"[red]{error.detail or error}[/]", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]{escape(error.detail or str(error))}[/]", highlight=False, soft_wrap=True)
         raise typer.Exit(UNREADABLE) from None
 
 
@@ -148,14 +151,16 @@ def _tell(verdict: Verdict, inner_key: str) -> None:
     if not verdict.sound:
         where = f"entry {verdict.bad}" if verdict.bad is not None else "the ledger"
         detail = f" ({verdict.detail})" if verdict.detail else ""
-        console.print(f"[bold red]Not verified:[/] {where}: {verdict.fault}{detail}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[bold red]Not verified:[/] {where}: {verdict.fault}{escape(detail)}", highlight=False, soft_wrap=True
+        )
         raise typer.Exit(FAULT)
     root = verdict.root.hex()[:16]
     console.print(f"{verdict.size} entries, root {root}, {_CLAIMS[verdict.claim]}.", highlight=False, soft_wrap=True)
     if verdict.anchored:
         console.print("[bold green]Verified[/] against the key you gave.")
         return
-    inner = f" with key {inner_key}" if inner_key else ""
+    inner = f" with key {escape(inner_key)}" if inner_key else ""
     console.print(f"[yellow]Consistent{inner}, not anchored.[/]", highlight=False, soft_wrap=True)
     console.print("Give --key (and --checkpoint for a database) from outside to verify.")
     raise typer.Exit(NOT_ANCHORED)

@@ -15,7 +15,7 @@ from ledger.export.bundle import write_bundle
 from ledger.export.choice import Choice
 from ledger.log.checkpoint import Checkpoint, Signer, open_checkpoint
 from ledger.log.sqlite import SqliteStore
-from ledger.log.store import ANY, Store, Stored
+from ledger.log.store import ANY, Store
 from ledger.streams.house import Exported, Opened
 
 
@@ -94,7 +94,7 @@ def _write(
         size = covered
         sha256 = write_bundle(output, book.store, size, note, genesis.checkpoint_key, choice, count)
     else:
-        sha256 = _write_lines(output, kind, _counted(choice.entries(book.store, size, neighbours=False), count))
+        sha256 = _write_lines(output, _counted(_lines(kind, book.store, size, choice), count))
     seq = _enter(book, kind, choice, size, sha256) if enter else None
     return Taken(entries=counted, size=size, sha256=sha256, seq=seq)
 
@@ -115,28 +115,34 @@ def _note(store: Store, genesis: Opened, home: Path, given: Path | None) -> str:
     return kept[-1].read_text(encoding="utf-8")
 
 
-def _counted(entries: Iterator[Stored], count: Callable[[int], None]) -> Iterator[Stored]:
-    for so_far, stored in enumerate(entries, start=1):
-        yield stored
+def _counted(entries: Iterator[bytes], count: Callable[[int], None]) -> Iterator[bytes]:
+    for so_far, line in enumerate(entries, start=1):
+        yield line
         count(so_far)
 
 
-def _write_lines(output: Path, kind: str, entries: Iterator[Stored]) -> str:
+def _write_lines(output: Path, entries: Iterator[bytes]) -> str:
     """Write the lines and return the file's SHA-256."""
     digest = hashlib.sha256()
     with output.open("xb") as file:
-        for line in _lines(kind, entries):
+        for line in entries:
             digest.update(line)
             file.write(line)
     return digest.hexdigest()
 
 
-def _lines(kind: str, entries: Iterator[Stored]) -> Iterator[bytes]:
+def _lines(kind: str, store: Store, size: int, choice: Choice) -> Iterator[bytes]:
+    """A piece an entry: the table's head comes with its first."""
     if kind == "jsonl":
-        yield from lines.lines(entries)
-    else:
-        yield table.BYTE_ORDER_MARK.encode()
-        yield from (line.encode() for line in table.lines(entries))
+        yield from lines.lines(store, size, choice)
+        return
+    rows = table.lines(choice.entries(store, size, neighbours=False))
+    head = table.BYTE_ORDER_MARK + next(rows)
+    for row in rows:
+        yield f"{head}{row}".encode()
+        head = ""
+    if head:
+        yield head.encode()
 
 
 def _enter(book: Book, kind: str, choice: Choice, size: int, sha256: str) -> int:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ledger.export import lines
+from ledger.export.choice import Choice
 from ledger.log import merkle
 from ledger.log.canonical import entry_bytes
 from ledger.log.schema import TILE_LEVEL_SHIFT
@@ -207,6 +209,26 @@ def proofs() -> tuple[float, float]:
     return statistics.median(b / a for a, b in rounds), statistics.median(b for _, b in rounds)
 
 
+def exporting() -> float:
+    """JSON lines with leaf hash and place, against the same rows' bytes as they are stored."""
+    with folder() as place:
+        store = SqliteStore(place / "export")
+        for _ in range(10):
+            store.append([Move(stream="s", expected=ANY, drafts=drafts(BATCH))])
+
+        def dump() -> None:
+            with (place / "dump").open("wb") as file:
+                for start in range(0, 10 * BATCH, BATCH):
+                    sql = "SELECT bytes FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
+                    file.writelines(row[0] + b"\n" for row in store.query(sql, (start, start + BATCH)))
+
+        def ours() -> None:
+            with (place / "lines").open("wb") as file:
+                file.writelines(lines.lines(store, 10 * BATCH, Choice()))
+
+        return ratio(ours, dump)
+
+
 def tree_bytes() -> float:
     """Bytes of storage a leaf costs beside its entry: the pages of full tiles."""
     with folder() as place:
@@ -224,6 +246,7 @@ def rows() -> list[tuple[str, str, str]]:
         ("integrity-only verification, share of pure SHA-256", f"{integrity():.2f}", ">= 0.75"),
         ("inclusion proof at 10 M entries against 10 k (CPU)", f"{dearer:.2f}", "<= 3"),
         ("inclusion proof at 10 M entries, ms of CPU", f"{cpu:.2f}", "<= 1"),
+        ("JSON lines against dumping the stored bytes", f"{exporting():.2f}", ">= 0.40"),
         ("tree storage, bytes a leaf", f"{tree_bytes():.1f}", "<= 36"),
     ]
 

@@ -12,7 +12,7 @@ from ledger.log.checkpoint import Checkpoint, Signer
 from ledger.log.memory import MemoryStore
 from ledger.log.store import ANY, Move
 from ledger.nouns import Access, DataForm, Decision, Effect, Enforcement, Fact, GpuForm, Personal, Receipt, Seat
-from ledger.streams import house
+from ledger.streams import halt, house
 from ledger.streams import request as req
 from ledger.streams.codec import digest, draft
 
@@ -69,7 +69,34 @@ APPROVED = [
 HELD = [
     ("request:1001", dispatched(), "svc:worker"),
     ("request:1001", req.Started(generation=1, receipt=RECEIPT), "svc:worker"),
-    ("request:1001", req.Released(holder=ASKER), ASKER),
+]
+RELEASED = ("request:1001", req.Released(holder=ASKER), ASKER)
+LONGER = replace(FORM, duration_s=7200)
+STOP = halt.Halted(resource="*", by=LEAD, rule="admin-halt", reason=Personal("fire"))
+GO_ON = halt.Lifted(resource="*", by=OTHER, rule="admin-lift", reason=Personal("out"))
+STOPPED = [("halt", STOP, LEAD), ("halt", GO_ON, OTHER)]
+
+
+def more_asked(added_s=3600, form=LONGER):
+    end = START + timedelta(hours=1, seconds=added_s)
+    return req.ExtensionAsked(form=form, form_digest=digest(form), added_s=added_s, not_after=end)
+
+
+def more_reviewed(who, seat, *, approve=True):
+    return req.ExtensionReviewed(
+        reviewer=who, seat=seat, approve=approve, form_digest=digest(LONGER), rule="v1", reason=Personal("go on")
+    )
+
+
+EXTENDED = [
+    ("request:1001", more_asked(), ASKER),
+    ("request:1001", req.ExtensionDecided(form_digest=digest(LONGER), decision=PERMIT), "svc:desk"),
+    ("request:1001", more_reviewed(LEAD, "asker-lead"), LEAD),
+    ("request:1001", more_reviewed(OWNER, "owner-lead"), OWNER),
+    ("request:1001", req.Extended(form_digest=digest(LONGER), generation=2, not_after=more_asked().not_after), OWNER),
+    ("request:1001", req.Prolonged(generation=2, receipt=RECEIPT), "svc:worker"),
+    ("request:1001", req.Warned(not_after=more_asked().not_after), "svc:clock"),
+    RELEASED,
 ]
 LOWERED = [
     ("request:1002", submitted(1002), ASKER),
@@ -95,7 +122,7 @@ DENIED = [
     ("request:1003", decided(DATA), "svc:desk"),
     ("request:1003", reviewed(LEAD, "owner-lead", DATA, req.Verdict.DENY), LEAD),
 ]
-STORY = [GENESIS, ENROLLED, *APPROVED, *HELD, *LOWERED, *DENIED]
+STORY = [GENESIS, ENROLLED, *APPROVED, *HELD, RELEASED, *LOWERED, *DENIED]
 
 
 @dataclass

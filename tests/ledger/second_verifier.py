@@ -26,9 +26,16 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 FIELD = 2**255 - 19
 EIGHT = int("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7", 16)
 OVER = {"denied", "done", "ended", "withdrawn", "lapsed", "missed", "failed", "replaced"}
-ENDINGS = {"request.expired", "request.released", "request.revoked", "request.ended-unlogged"}
+ENDINGS = {"request.expired", "request.released", "request.revoked", "request.ended-unlogged", "request.disqualified"}
+STILL = {
+    "request.stumbled",
+    "request.credential-shown",
+    "request.credential-set",
+    "request.warned",
+    "request.prolonged",
+}
+STOPPED = {"request.approved", "request.dispatched", "request.extended"}
 AFTER = {
-    "request.queued": "queued",
     "request.started": "running",
     "request.done": "done",
     "request.failed": "failed",
@@ -264,16 +271,28 @@ class Law:
 
     def __init__(self):
         self.requests = {}
+        self.halted = {}
 
     def follow(self, entry, seq):
-        if not entry["stream"].startswith("request:"):
-            return
         try:
-            self._step(entry, entry["body"])
+            if entry["stream"] == "halt":
+                self._halt(entry, entry["body"])
+            elif entry["stream"].startswith("request:"):
+                self._step(entry, entry["body"])
         except (KeyError, TypeError, AttributeError) as error:
             raise RefusedError(f"not the fields of {entry['kind']}", seq) from error
         except ValueError as error:
             raise RefusedError(str(error), seq) from error
+
+    def _halt(self, entry, body):
+        by, what = body["by"], body["resource"]
+        need(entry["actor"] == by and by.startswith("user:") and body["rule"], "a person, by a rule")
+        if entry["kind"] == "halt.halted":
+            need(what not in self.halted, "halted already")
+            self.halted[what] = by
+        else:
+            need(entry["kind"] == "halt.lifted" and what in self.halted, "nothing to lift")
+            need(self.halted.pop(what) != by, "somebody else lifts")
 
     def _step(self, entry, body):
         kind, state = entry["kind"], self.requests.get(entry["stream"])
@@ -281,10 +300,12 @@ class Law:
             self.requests[entry["stream"]] = submitted(entry, body, first=state is None)
             return
         need(state["is"] not in OVER, "it is over")
+        if kind in STOPPED:
+            need(not self.halted.keys() & {"*", state["form"]["resource"]}, "halted")
         step = STEPS.get(kind)
         if step is not None:
             step(state, entry["actor"], body)
-        else:
+        elif kind not in STILL:
             state["is"] = AFTER[kind]
 
 
@@ -392,7 +413,75 @@ def dispatched(state, actor, body):
     state["is"] = "starting"
 
 
+def queued(state, actor, body):
+    need(state["is"] in {"approved", "queued", "starting"}, "not in line")
+    state["is"] = "starting" if state["is"] == "starting" else "queued"
+
+
+def extension_asked(state, actor, body):
+    need(state["is"] == "running" and actor in state["barred"] and not state.get("more"), "not to extend")
+    form, added = body["form"], body["added_s"]
+    end = None if state["form"]["not_after"] is None else body["not_after"]
+    longer = state["form"] | {"duration_s": state["form"]["duration_s"] + added, "not_after": end}
+    need(added > 0 and form == longer and body["form_digest"] == digest(form), "not the new totals")
+    state["more"] = {
+        "form": form,
+        "digest": body["form_digest"],
+        "votes": [],
+        "seats": [],
+        "auto": False,
+        "asked": True,
+    }
+
+
+def extension(state, body):
+    more = state.get("more")
+    need(state["is"] == "running" and more and more["digest"] == body["form_digest"], "no such extension is pending")
+    return more
+
+
+def extension_decided(state, actor, body):
+    more, decision = extension(state, body), body["decision"]
+    seats = decision["seats"]
+    need(more.pop("asked", False), "decided already")
+    if decision["effect"] == "deny":
+        state["more"] = None
+        return
+    need(bool(seats) != decision["auto"], "seats, or by rule")
+    need(all(seat["count"] > 0 for seat in seats) and len({s["name"] for s in seats}) == len(seats), "seats")
+    more |= {"seats": seats, "auto": decision["auto"]}
+
+
+def extension_reviewed(state, actor, body):
+    more = extension(state, body)
+    need(actor == body["reviewer"] and actor.startswith("user:"), "a person reviews for themselves")
+    need(actor not in state["barred"] and actor not in dict(more["votes"]), "nobody their own, one person one seat")
+    taken = Counter(dict(more["votes"]).values())
+    need(any(s["name"] == body["seat"] and taken[s["name"]] < s["count"] for s in more["seats"]), "no such seat")
+    more["votes"] = [*more["votes"], (actor, body["seat"])]
+    if not body["approve"]:
+        state["more"] = None
+
+
+def extended(state, actor, body):
+    more = extension(state, body)
+    need(more["auto"] or filled(more), "the votes do not fill the seats")
+    before = {"form": state["form"], "digest": state["digest"]}
+    state |= {"form": more["form"], "digest": more["digest"], "more": None, "before": before}
+
+
+def not_prolonged(state, actor, body):
+    need(state["is"] == "running" and state.get("before"), "no extension was granted")
+    state |= state.pop("before")
+
+
 STEPS = {
+    "request.queued": queued,
+    "request.extension-asked": extension_asked,
+    "request.extension-decided": extension_decided,
+    "request.extension-reviewed": extension_reviewed,
+    "request.extended": extended,
+    "request.not-prolonged": not_prolonged,
     "request.decided": decided,
     "request.reviewed": reviewed,
     "request.lowered": lowered,

@@ -347,6 +347,32 @@ UNLAWFUL = {
     ],
     "approved before the asker accepted": [*tale.LOWERED[:6], tale.LOWERED[7]],
     "accepted by somebody else": [*tale.LOWERED[:6], ("request:1002", tale.LOWERED[6][1], tale.LEAD)],
+    "extended without votes": [*A, *tale.HELD, *tale.EXTENDED[:2], tale.EXTENDED[4]],
+    "extended with one vote of two": [*A, *tale.HELD, *tale.EXTENDED[:3], tale.EXTENDED[4]],
+    "the holder votes on the extension": [
+        *A, *tale.HELD, *tale.EXTENDED[:2], ("request:1001", tale.more_reviewed(tale.ASKER, "asker-lead"), tale.ASKER)
+    ],
+    "one person, two seats of an extension": [
+        *A, *tale.HELD, *tale.EXTENDED[:3], ("request:1001", tale.more_reviewed(tale.LEAD, "owner-lead"), tale.LEAD)
+    ],
+    "extended by somebody else": [*A, *tale.HELD, ("request:1001", tale.more_asked(), tale.LEAD)],
+    "extended, and with more devices": [
+        *A, *tale.HELD, ("request:1001", tale.more_asked(form=replace(tale.LONGER, gpus=8)), tale.ASKER)
+    ],
+    "extended after a denial": [
+        *A,
+        *tale.HELD,
+        *tale.EXTENDED[:2],
+        ("request:1001", tale.more_reviewed(tale.LEAD, "asker-lead", approve=False), tale.LEAD),
+        tale.EXTENDED[3],
+    ],
+    "an extension of nothing": [*A, *tale.EXTENDED[:1]],
+    "approved during a halt": [*A[:4], tale.STOPPED[0], APPROVE],
+    "dispatched during a halt": [*A, tale.STOPPED[0], tale.HELD[0]],
+    "extended during a halt": [*A, *tale.HELD, *tale.EXTENDED[:4], tale.STOPPED[0], tale.EXTENDED[4]],
+    "lifted by whoever halted": [tale.STOPPED[0], ("halt", replace(tale.GO_ON, by=tale.LEAD), tale.LEAD)],
+    "lifted, and nothing was halted": [tale.STOPPED[1]],
+    "halted by a service": [("halt", replace(tale.STOP, by="svc:clock"), "svc:clock")],
     "nothing to accept": [*A[:2], ("request:1001", req.Accepted(form_digest=digest(tale.FORM)), tale.ASKER)],
 }  # fmt: skip
 
@@ -376,6 +402,9 @@ LAWFUL = {
         ("request:1001", tale.decided(phase=req.Phase.DISPATCH), "svc:worker"),
         *tale.HELD,
     ],
+    "extended": [*A, *tale.HELD, *tale.EXTENDED],
+    "approved once a halt was lifted": [*A[:4], *tale.STOPPED, APPROVE],
+    "ended during a halt": [*A, *tale.HELD, tale.STOPPED[0], tale.EXTENDED[-1]],
     "withdrawn": [*A[:2], ("request:1001", req.Withdrawn(asker=tale.ASKER), tale.ASKER)],
 }
 

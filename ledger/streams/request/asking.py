@@ -19,7 +19,7 @@ from ledger.streams.request.entries import (
     Verdict,
 )
 from ledger.streams.request.state import Request, Review, Status
-from ledger.streams.seats import filled
+from ledger.streams.seats import filled, lawful_permit
 
 
 def is_lower(lower: Form, asked: Form) -> bool:
@@ -72,10 +72,7 @@ def decided(state: Request, entry: Decided, place: Place) -> Request:
     decision = entry.decision
     if not decision.permitted:
         return replace(state, status=Status.DENIED, decision=decision, why=decision.why)
-    require(decision.auto or bool(decision.seats), "a permit without seats must be by rule: an empty seat list denies")
-    require(not (decision.auto and decision.seats), "a permit by rule has no seats")
-    require(all(seat.count > 0 for seat in decision.seats), "a seat is for one person or more")
-    require(len({seat.name for seat in decision.seats}) == len(decision.seats), "a seat is named once")
+    lawful_permit(decision)
     after = replace(state, decision=decision)
     if entry.phase is Phase.DISPATCH and (decision.auto or filled(decision.seats, after.votes)):
         return after

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from ledger.nouns import Decision, DeployForm, Form, Personal, Receipt, Seat
 from ledger.streams.codec import Entry, digest
 from ledger.streams.law import Place, refuse, require
-from ledger.streams.seats import Vote, filled, missing
+from ledger.streams.seats import Vote, filled, lawful_permit, missing
 
 if TYPE_CHECKING:
     from ledger.streams.request.state import Request
@@ -191,7 +191,7 @@ def decided(state: Request, entry: ExtensionDecided, place: Place) -> Request:
     if not decision.permitted:
         denied = replace(extension, decision=decision, outcome=Outcome.DENIED, why=decision.why)
         return replace(state, extension=denied)
-    require(decision.auto or bool(decision.seats), "a permit without seats must be by rule: an empty seat list denies")
+    lawful_permit(decision)
     return replace(state, extension=replace(extension, decision=decision))
 
 

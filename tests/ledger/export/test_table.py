@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.export import lines, table
+from ledger.export.choice import Choice
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,23 @@ def test_the_table_has_a_row_an_entry(evidence):
 
 def test_a_json_line_holds_the_bytes_that_were_hashed(evidence):
     evidence.write(tale.STORY)
-    for seq, line in enumerate(lines.lines(evidence.store.scan())):
+    for seq, line in enumerate(lines.lines(evidence.store, len(tale.STORY), Choice())):
         record = json.loads(line)
         cut = line[len(b'{"entry":') : line.index(b',"leaf_hash":"')]
         assert (record["seq"], record["leaf_hash"]) == (seq, hashlib.sha256(b"\x00" + cut).hexdigest())
     assert list(record) == ["entry", "leaf_hash", "personal", "seq"]
+
+
+def test_json_lines_are_those_of_the_choice(evidence):
+    evidence.write(tale.STORY)
+    for choice in (
+        Choice(request=1002),
+        Choice(since=tale.START.replace(minute=3), until=tale.START.replace(minute=9)),
+        Choice(since=tale.START.replace(minute=12), request=1002),
+    ):
+        taken = [json.loads(line) for line in lines.lines(evidence.store, len(tale.STORY), choice)]
+        chosen = [stored for stored in evidence.store.scan() if choice.takes(stored)]
+        assert [each["seq"] for each in taken] == [stored.seq for stored in chosen]
+        assert [each["personal"] for each in taken] == [
+            {field: seal.value for field, seal in stored.sealed.items()} for stored in chosen
+        ]

@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from ledger.errors import TamperedError
+from ledger.log.checkpoint import Checkpoint
 from ledger.log.merkle import leaf_hash
 from ledger.log.sqlite import SqliteStore
 from ledger.log.verify import FaultKind, verify_store
@@ -47,6 +48,11 @@ VALUES = "x'00', zeroblob(32))"
         f"INSERT INTO entry {ENTRY} VALUES (NULL,'z',1,'k','t','x','{'f' * 32}',{VALUES}",
         f"INSERT OR IGNORE INTO entry {ENTRY} VALUES (3,'z',1,'k','t','x','{'f' * 32}',{VALUES}",
         "UPDATE OR REPLACE entry SET id = 'x' WHERE seq = 1",
+        "INSERT OR REPLACE INTO entry SELECT seq, stream, version, kind, at, actor, id, zeroblob(1), leaf_hash FROM entry",
+        "INSERT OR FAIL INTO entry SELECT seq, stream, version, kind, at, actor, id, zeroblob(1), leaf_hash FROM entry",
+        "INSERT INTO entry SELECT * FROM entry WHERE seq = 0 ON CONFLICT (seq) DO UPDATE SET bytes = zeroblob(1)",
+        "UPDATE sealed SET salt = zeroblob(16)",
+        "INSERT OR REPLACE INTO sealed SELECT commitment, seq, 'other', salt, value FROM sealed",
         "UPDATE batch SET root = zeroblob(32)",
         "DELETE FROM batch WHERE size = 10",
         "INSERT OR REPLACE INTO batch VALUES (10, zeroblob(32), zeroblob(64))",
@@ -168,3 +174,74 @@ def test_a_changed_tile_is_named(store, path, make):
     tx.close()
     fault = verify_store(store).fault
     assert (fault.seq, fault.kind) == (256, FaultKind.ALTERED)
+
+
+def test_an_altered_salt_is_named(filled, raw):
+    disarm(raw)
+    raw.execute("UPDATE sealed SET salt = zeroblob(16) WHERE seq = 5")
+    fault = verify_store(filled).fault
+    assert (fault.seq, fault.kind) == (5, FaultKind.SEAL_BROKEN)
+
+
+def test_a_personal_value_of_no_entry_is_named(filled, raw):
+    disarm(raw)
+    raw.execute("UPDATE sealed SET seq = 77 WHERE seq = 5")
+    fault = verify_store(filled).fault
+    assert (fault.seq, fault.kind) == (77, FaultKind.SEAL_BROKEN)
+
+
+def test_an_altered_batch_is_named_after_the_last_sound_one(filled, raw):
+    disarm(raw)
+    raw.execute("UPDATE batch SET root = zeroblob(32) WHERE size = 6")
+    fault = verify_store(filled).fault
+    assert (fault.seq, fault.kind) == (4, FaultKind.FORKED)
+
+
+def cut(tx, size):
+    """Take everything of the last entries away: what is left is a sound log of `size`."""
+    tx.execute("DELETE FROM entry WHERE seq >= ?", (size,))
+    tx.execute("DELETE FROM sealed WHERE seq >= ?", (size,))
+    tx.execute("DELETE FROM batch WHERE size > ?", (size,))
+
+
+@pytest.fixture
+def armed_to_erase(raw):
+    raw.create_function("ledger_erasing", 0, lambda: True)
+    return raw
+
+
+def kept(store, size):
+    return Checkpoint(origin="o", size=size, root=store.root(size))
+
+
+def test_a_cut_tail_is_sound_by_itself_and_found_against_a_kept_checkpoint(filled, armed_to_erase):
+    note = kept(filled, 10)
+    disarm(armed_to_erase)
+    cut(armed_to_erase, 8)
+    alone = verify_store(filled)
+    assert (alone.sound, alone.anchored, alone.size) == (True, False, 8)
+    fault = verify_store(filled, checkpoint=note).fault
+    assert (fault.seq, fault.kind) == (8, FaultKind.TRUNCATED)
+
+
+def test_a_tail_written_anew_is_sound_by_itself_and_found_against_a_kept_checkpoint(filled, armed_to_erase, path, make):
+    move, _ = make
+    notes = {size: kept(filled, size) for size in (8, 9, 10)}
+    disarm(armed_to_erase)
+    cut(armed_to_erase, 8)
+    other = SqliteStore(path)  # rearms the triggers, as the program does
+    other.append([move("a", 900), move("b", 901)])
+    assert verify_store(other).sound
+    assert verify_store(other, checkpoint=notes[8]).anchored  # what was kept earlier still fits
+    for size in (9, 10):
+        outcome = verify_store(other, checkpoint=notes[size])
+        assert (outcome.fault.kind, outcome.anchored) == (FaultKind.FORKED, False)
+    other.close()
+
+
+def test_reordered_rows_with_their_hashes_are_named(filled, raw):
+    disarm(raw)
+    for before, after in ((4, 99), (6, 4), (99, 6)):
+        raw.execute("UPDATE entry SET seq = ? WHERE seq = ?", (after, before))
+    fault = verify_store(filled).fault
+    assert (fault.seq, fault.kind) == (4, FaultKind.VERSION_GAP)

@@ -63,6 +63,36 @@ def test_a_thousand_entries_are_one_sync(store, path, make):
     assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_the_lock_is_held_for_seven_statements_and_one_more_an_entry(store, make):
+    move, draft = make
+    store.append([move("a", 1)])
+    statements = traced(store)
+    store.append([move("a", draft(2, name="Mira"))])
+    assert len(set(statements)) == 7  # SQLite tells of a statement again for each of its triggers
+    statements.clear()
+    together(store, [move(f"s{n}", n) for n in range(10, 42)])
+    assert len(set(statements)) == 5 + 32
+
+
+def test_a_retry_among_others_is_told_its_first_receipt(store, make):
+    move, _ = make
+    first = store.append([move("a", 1, expected=0)])
+    outcomes = together(store, [move("b", 2), move("a", 1, expected=0), move("c", 1), move("d", 3)])
+    assert outcomes[1] == first
+    assert isinstance(outcomes[2], LedgerError)  # the id of an entry of another stream
+    assert (store.version("b"), store.version("c"), store.version("d")) == (1, 0, 1)
+    assert verify_store(store).sound
+
+
+def test_a_retry_without_an_expected_version_is_told_its_first_receipt(store, make):
+    move, _ = make
+    first = store.append([move("a", 1)])
+    outcomes = together(store, [move("b", 2), move("a", 1), move("d", 3)])
+    assert outcomes[1] == first
+    assert store.size() == 3
+    assert verify_store(store).sound
+
+
 def test_who_conflicts_fails_alone(store, make):
     move, _ = make
     store.append([move("taken", 1)])

@@ -144,6 +144,34 @@ def test_an_empty_approver_list_never_permits():
         law.evolve(state, nobody, Place(at=NOW, actor="svc:test", version=2))
 
 
+@pytest.mark.parametrize(
+    "seats",
+    [(("lead", 0),), (("lead", -1),), (("lead", 1), ("lead", 1)), (("lead", 1), ("owner", 0))],
+    ids=["nobody", "fewer", "twice", "one for nobody"],
+)
+def test_a_seat_is_for_somebody_and_named_once(seats):
+    named = tuple(Seat(name=name, count=count, team="t") for name, count in seats)
+    entry = replace(ENTRIES["decided at submit"], decision=replace(PERMIT, seats=named))
+    with pytest.raises(UnlawfulError):
+        law.evolve(reach(Status.SUBMITTED), entry, Place(at=NOW, actor="svc:test", version=2))
+
+
+def test_a_permit_by_rule_has_no_seats():
+    entry = replace(ENTRIES["decided at submit"], decision=replace(PERMIT, auto=True))
+    with pytest.raises(UnlawfulError):
+        law.evolve(reach(Status.SUBMITTED), entry, Place(at=NOW, actor="svc:test", version=2))
+
+
+def test_a_request_has_the_number_of_its_stream():
+    for stream, fits in (("request:1", True), ("request:2", False), ("", True)):
+        place = Place(at=NOW, actor=ASKER, version=1, stream=stream)
+        if fits:
+            law.evolve(None, ENTRIES["submitted"], place)
+        else:
+            with pytest.raises(UnlawfulError):
+                law.evolve(None, ENTRIES["submitted"], place)
+
+
 def test_a_service_reviews_nothing():
     state = reach(Status.WAITING)
     entry = replace(ENTRIES["reviewed"], reviewer="svc:worker")
