@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import casbin
@@ -125,14 +125,14 @@ class _Casbin(casbin.Enforcer):  # type: ignore[misc]
             assertion.value = name  # from here on a matcher goes by its name: Casbin searches its text on each call
         self._contexts = {stage: self.new_enforce_context(stage[1:]) for stage in _TOKENS}
 
-    def ask(self, stage: str, rows: list[list[str]], request: list[Any]) -> tuple[bool, str]:
+    def ask(self, stage: str, rows: Sequence[Sequence[str]], request: list[Any]) -> tuple[bool, str]:
         """Return (allowed, id of the row that decided) over `rows` alone."""
         with self._asking:
             self.model["p"][stage].policy = rows
             allowed, explain = self.enforce_ex(self._contexts[stage], *request)
         return bool(allowed), explain[0] if explain else ""
 
-    def matches(self, stage: str, rows: list[list[str]], request: list[Any]) -> list[int]:
+    def matches(self, stage: str, rows: Sequence[Sequence[str]], request: list[Any]) -> list[int]:
         """Return the places of the rows that match, as Casbin heard it row by row; `rows` deny nothing."""
         with self._asking:
             matcher = self._matchers[f"m{stage[1:]}"]

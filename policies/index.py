@@ -7,7 +7,7 @@ from typing import Final
 
 from policies.rows import Rule
 
-Entry = tuple[int, Rule, list[str]]
+Entry = tuple[int, Rule, tuple[str, ...]]
 """A rule with its place in the file and its row as Casbin takes it."""
 _NONE: Final[tuple[Entry, ...]] = ()
 
@@ -19,7 +19,7 @@ class RowIndex:
         self._rows: dict[tuple[str, str, str, str], list[Entry]] = {}
         for place, rule in enumerate(rules):
             key = (rule.stage, rule.dom, rule.res, rule.act)
-            self._rows.setdefault(key, []).append((place, rule, rule.values))
+            self._rows.setdefault(key, []).append((place, rule, tuple(rule.values)))
 
     def find(self, stage: str, team: str, classes: Iterable[str], action: str) -> list[Entry]:
         """Return the rows of `stage` for this team, any of these classes and this action, in the file's order."""

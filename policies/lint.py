@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,7 +58,13 @@ def lint(folder: Path) -> list[Finding]:
     Raises:
         PolicyError: a file cannot be read, or model.conf or catalogue.toml cannot be used.
     """
-    return lint_files(read_files(folder))
+    collecting = gc.isenabled()
+    gc.disable()  # nothing here is garbage before the end, and looking for it takes a quarter of the time
+    try:
+        return lint_files(read_files(folder))
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def lint_files(files: Mapping[str, str]) -> list[Finding]:
@@ -88,7 +95,7 @@ def _rule(rule: Rule, words: Vocabulary) -> Iterator[Finding]:
     if not words.fits(rule.res, rule.act):
         can = sorted({action for scheme in words.places[rule.res] for action in ACTIONS[scheme]})
         yield _at(rule, Level.ERROR, f"{rule.act} cannot be done to {rule.res}", nearest_word(rule.act, can))
-    if any(low > high for low, high in spans(parse_limit(rule.limit)).values()):
+    if any(low > high for low, high in spans(rule.limit).values()):
         yield _at(rule, Level.ERROR, f"{rule.limit} can never hold", "Widen one of its parts.")
     if rule.effect == "deny" and rule.sub.startswith("role:"):
         remedy = "Write * as its subject, and say whom it is about by a fact."

@@ -11,7 +11,7 @@ from policies.errors import PolicyError
 from policies.limits import parse_limit
 from policies.roles import RoleClosure
 from policies.rows import AUTO, FILE, Fault, Link, Rows, Rule
-from policies.vocabulary import MOST_IN_A_SEAT, SEATS, Vocabulary, nearest_word
+from policies.vocabulary import EVERY_ACTION, MOST_IN_A_SEAT, SEATS, Vocabulary, nearest_word
 
 _FIELDS: Final = {"p": 7, "p2": 8, "p3": 8, "g": 3}
 _SHAPES: Final = {
@@ -60,9 +60,10 @@ def read_rows(text: str, words: Vocabulary) -> Reading:
     links: list[Link] = []
     faults: list[Fault] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        start = line.lstrip()
+        if not start or start[0] == "#":
             continue
-        cells = [" ".join(cell.split()) for cell in line.split(",")]
+        cells = [cell.strip() for cell in line.split(",")]
         try:
             _check_shape(cells)
             if cells[0] == "g":
@@ -80,7 +81,7 @@ def read_rows(text: str, words: Vocabulary) -> Reading:
 
 
 def _check_shape(cells: list[str]) -> None:
-    if any("#" in cell for cell in cells):
+    if "#" in "".join(cells):
         raise _Wrong("a note is joined to a field", "Put the note on a line of its own.")
     wanted = _FIELDS.get(cells[0])
     if wanted is None:
@@ -105,7 +106,8 @@ def _link(line: int, cells: list[str]) -> Link:
 
 def _rule(line: int, cells: list[str], words: Vocabulary) -> Rule:
     stage, rule_id, sub, dom, res, act, limit, effect = cells[:8]
-    slots = cells[8] if len(cells) > 8 else ""  # noqa: PLR2004
+    limit = " ".join(limit.split())
+    slots = " ".join(cells[8].split()) if len(cells) > 8 else ""  # noqa: PLR2004
     if not _ID.fullmatch(rule_id):
         raise _Wrong(f"{rule_id!r} is not an id", "Use small letters, digits and hyphens.")
     if not _SUBJECT.fullmatch(sub):
@@ -114,8 +116,8 @@ def _rule(line: int, cells: list[str], words: Vocabulary) -> Rule:
         raise _Wrong(f"{dom!r} is not a team", "Use team: and a name, or *.")
     if res not in words.places:
         raise _Wrong(f"no resource or class {res!r}", nearest_word(res, words.places))
-    if act != "*" and act not in words.actions:
-        raise _Wrong(f"no action {act!r}", nearest_word(act, words.actions))
+    if act != "*" and act not in EVERY_ACTION:
+        raise _Wrong(f"no action {act!r}", nearest_word(act, EVERY_ACTION))
     _check_limit(limit)
     _check_end(stage, effect, slots)
     return Rule(

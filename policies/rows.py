@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 FILE: Final = "policy.csv"
@@ -34,8 +35,7 @@ class Rule:
     @property
     def seats(self) -> dict[str, int]:
         """The seats a NEED row adds, each with its count; none for `auto`."""
-        words = () if self.slots == AUTO or self.stage != "p2" else self.slots.split(" ")
-        return {name: int(count) for name, _, count in (word.partition(":") for word in words)}
+        return seats_in(self.slots) if self.stage == "p2" else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +64,10 @@ class Fault:
     row: str
     wrong: str
     remedy: str
+
+
+@lru_cache(maxsize=1024)
+def seats_in(slots: str) -> dict[str, int]:
+    """Return the seats of `owner-lead:1 dpo:1`; none for `auto`. Shared: never changed."""
+    words = () if slots == AUTO else slots.split(" ")
+    return {name: int(count) for name, _, count in (word.partition(":") for word in words)}

@@ -27,10 +27,17 @@ class Seating:
 
     def __init__(self, snapshot: Snapshot, words: Vocabulary) -> None:
         self._snapshot, self._words = snapshot, words
-        self._holders: dict[str, list[tuple[str, str]]] = {}
+        self._holders: dict[tuple[str, str], set[str]] = {}
         for person in snapshot.roles.people():
             for role, team in snapshot.roles.held(person):
-                self._holders.setdefault(role, []).append((person, team))
+                self._holders.setdefault((role, team), set()).add(person)
+        self._by_role: dict[str, set[str]] = {}
+        for (role, _), people in self._holders.items():
+            self._by_role.setdefault(role, set()).update(people)
+        self._asks: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        for rule in snapshot.rows.rules:
+            if rule.stage == "p" and rule.effect == "allow":
+                self._asks.setdefault((rule.res, rule.act), set()).add((rule.sub, rule.dom))
         self._homes: dict[tuple[str, str], str] = {}
         for resource in snapshot.catalogue.resources():
             owner = snapshot.catalogue.owner(resource)
@@ -73,8 +80,11 @@ class Seating:
         )
 
     def _askers(self, rule: Rule | None, resource: str, action: str, owner: str) -> set[str]:
-        teams = {team for held in self._holders.values() for _, team in held} | {owner}
-        askers = {person for team in teams for person in self._who("p", resource, action, team, "")}
+        askers: set[str] = set()
+        for name in self._snapshot.classes(resource):
+            for act in (action, "*"):
+                for sub, team in self._asks.get((name, act), ()):
+                    askers |= self._people(sub, team) if team != "*" else self._anywhere(sub)
         if rule is None or rule.sub == "*":
             return askers
         return askers & self._people(rule.sub, owner)
@@ -84,12 +94,15 @@ class Seating:
         subs = {rule.sub for _, rule, _ in rows if rule.effect == "allow" and rule.slots in {"", "*", seat}}
         return {person for sub in subs for person in self._people(sub, team)}
 
+    def _anywhere(self, sub: str) -> set[str]:
+        return self._by_role.get(sub, set()) if sub.startswith("role:") else self._people(sub, "*")
+
     def _people(self, sub: str, team: str) -> set[str]:
         if sub == "*":
             return set(self._snapshot.roles.people())
         if sub.startswith("user:"):
             return {sub}
-        return {person for person, where in self._holders.get(sub, ()) if where in {"*", team}}
+        return self._holders.get((sub, team), set()) | self._holders.get((sub, "*"), set())
 
 
 def _seated(chairs: Sequence[set[str]], without: str) -> bool:

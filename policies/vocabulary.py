@@ -51,6 +51,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "desk": ("export", "halt", "lift", "revert", "erase", "recover", "change"),
 }
 """What can be done to each scheme of resources."""
+EVERY_ACTION: Final = frozenset(action for known in ACTIONS.values() for action in known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,6 @@ class Vocabulary:
     places: Mapping[str, frozenset[str]]
     owners: Mapping[str, frozenset[str]]
     """For each class and resource, the teams that own something in it."""
-
-    @property
-    def actions(self) -> frozenset[str]:
-        """Every action of every scheme."""
-        return frozenset(action for known in ACTIONS.values() for action in known)
 
     def fits(self, place: str, action: str) -> bool:
         """Whether something in `place` has this action; `*` fits everywhere."""

@@ -118,11 +118,11 @@ def test_no_folder_no_file_and_no_utf8_are_each_said_in_words(rules):
 
 def test_a_long_chain_of_roles_is_no_trouble():
     rows = parse_rows(
-        "\n".join(f"g, role:r{n}, role:r{n + 1}, *" for n in range(3000)) + "\np, a, role:r3000, *, "
+        "\n".join(f"g, role:r{n}, role:r{n + 1}, *" for n in range(1100)) + "\np, a, role:r1100, *, "
         "class:gpu, use, -, allow",
         WORDS,
     )
-    assert RoleClosure(rows.links).has_link("role:r0", "role:r3000", "team:t")
+    assert RoleClosure(rows.links).has_link("role:r0", "role:r1100", "team:t")
 
 
 @pytest.mark.parametrize(
