@@ -8,6 +8,7 @@ backend that hangs keeps waiting only what it holds itself (`lanes.py`).
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -63,8 +64,8 @@ class Clock:
         while not stop.is_set():
             try:
                 self.tick()
-            except Exception:
-                logger.exception("tick failed; the next one tries again")
+            except Exception as error:  # noqa: BLE001 the process's edge
+                _fault("tick", error)
             stop.wait(TICK.total_seconds())
 
     def tick(self) -> None:
@@ -172,8 +173,14 @@ def _alone(what: int | str, work: Work) -> None:
         logger.info("somebody else was first", about=what, detail=lost.detail)
     except (WorkerError, ReadOnlyError, BusyError) as error:
         logger.warning("could not finish; the next tick tries again", about=what, detail=error.detail)
-    except Exception:
-        logger.exception("could not finish; the next tick tries again", about=what)
+    except Exception as error:  # noqa: BLE001 a request's edge
+        _fault(what, error)
+
+
+def _fault(what: int | str, error: Exception) -> None:
+    """Log a fault that nobody thought of, plainly: no values of variables, which may be personal and take seconds."""
+    trace = "".join(traceback.format_exception(error))
+    logger.error("could not finish; the next tick tries again", about=what, trace=trace)
 
 
 def _over(request: Request, now: datetime) -> bool:

@@ -104,7 +104,8 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
         _could_not_start(room, request, executor, error.detail)
         return
     if _over(room, request):
-        executor.revoke(grant_of(request))
+        gone, why = _taken_back(request, executor)
+        logger.warning("a success came late", request=request.number, taken_back=gone, detail=why)
     elif isinstance(said, Pending):
         _wait_in_line(room, request, said)
     else:

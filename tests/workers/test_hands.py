@@ -86,6 +86,27 @@ def test_a_success_that_comes_late_is_taken_back_at_once(world):
     assert world.now(request).status is Status.ENDED
 
 
+def test_a_late_success_that_cannot_be_taken_back_is_the_clocks_to_end(world):
+    request = world.approved()
+    real = world.executor.ensure
+
+    def slow_and_then_dark(grant):
+        receipt = real(grant)
+        world.time.pass_time(hours=4)
+        world.executor.behave(Mood.DARK)
+        return receipt
+
+    world.executor.ensure = slow_and_then_dark
+    assert attend(world.room, request.number) is Status.STARTING
+    world.clock.tick()
+    assert world.now(request).status is Status.UNCONFIRMED
+    world.executor.behave(Mood.READY)
+    world.time.pass_time(seconds=30)
+    world.clock.tick()
+    assert world.now(request).status is Status.ENDED
+    assert world.effects() == ["start", "end"]
+
+
 def test_what_was_released_while_it_started_is_taken_back(world):
     request = world.approved()
     real = world.executor.ensure
