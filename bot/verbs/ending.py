@@ -54,7 +54,20 @@ class Ending(Steps):
         revoker = self.subject(slack)
         return self._retry(lambda: self._revoke(revoker, slack, number, reason))
 
+    def why_not_revoke(self, slack: str, number: int) -> Refused | None:
+        """Return why this person may not revoke a lease now, None when they may."""
+        found = self._revocable(self.subject(slack), slack, number)
+        return found if isinstance(found, Refused) else None
+
     def _revoke(self, revoker: str, slack: str, number: int, reason: str) -> Request | Refused:
+        found = self._revocable(revoker, slack, number)
+        if isinstance(found, Refused):
+            return found
+        request, rule = found
+        entry = Revoked(revoker=revoker, rule=rule, reason=Personal(reason))
+        return self._land(number, self._write(request, revoker, entry))
+
+    def _revocable(self, revoker: str, slack: str, number: int) -> tuple[Request, str] | Refused:
         request = self.book.request(number)
         if request is None:
             return Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
@@ -63,5 +76,4 @@ class Ending(Steps):
             return Refused(reason=Reason.NOT_ALLOWED, number=number)
         if request.status not in _HELD:
             return Refused(reason=Reason.OVER if request.final else Reason.ALREADY_DECIDED, number=number)
-        entry = Revoked(revoker=revoker, rule=rule, reason=Personal(reason))
-        return self._land(number, self._write(request, revoker, entry))
+        return request, rule
