@@ -97,9 +97,9 @@ class Slack:
             digest = _digest(message)
             if posted.shown == digest:
                 return posted.ts
-            ts = posted.ts or ("" if claimed else self._find(posted.channel, posted.thread, key))
+            ts = posted.ts or ("" if claimed else self._find(posted.channel, thread, key))
             if not ts or not self._update(posted.channel, ts, message):
-                ts = self._post(posted.channel, posted.thread, key, message)
+                ts = self._post(posted.channel, thread, key, message)
             self._tables.posted(key, posted.channel, ts, digest)
             return ts
 

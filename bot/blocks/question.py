@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _WORDS: Final = {
     "version": "which version",
     "environment": "which environment",
 }
+_ORDER: Final = tuple(_WORDS)
+_MENTION: Final = re.compile(r"^\s*<@[^>]*>\s*")
 _NUMBERS: Final = {1: "One thing is", 2: "Two things are", 3: "Three things are"}
 _COUNTS: Final = (1, 2, 4, 8)
 _HOURS: Final = (1, 2, 4, 8, 24, 72, 168)
@@ -35,12 +38,14 @@ def question(
     draft_id: str, said: str, slots: Mapping[str, Any], doubts: tuple[Doubt, ...], kind: str, voice: Voice
 ) -> Message:
     """Return what is not clear, with a menu for each doubtful value where there are candidates for all of them."""
+    doubts = tuple(sorted(doubts, key=lambda doubt: _ORDER.index(doubt.slot) if doubt.slot in _ORDER else len(_ORDER)))
     asked = list(dict.fromkeys(doubt.slot for doubt in doubts))
     many = _NUMBERS.get(len(asked), f"{len(asked)} things are")
     menus = [_menu(slot, options) for slot, options in _options(slots, doubts, voice).items()]
     shown_menus = menus if len(menus) == len(asked) <= MOST_MENUS else []
     form = button("qm_open_form", "Open form", draft_id, "" if shown_menus else "primary")
-    quoted = f" You wrote:\n>{shown(said)}" if said else ""
+    wrote = _MENTION.sub("", said)
+    quoted = f" You wrote:\n>{shown(wrote)}" if wrote else ""
     reasons = " ".join(dict.fromkeys(filter(None, (_reason(doubt) for doubt in doubts))))
     words = ", ".join(_WORDS.get(slot, slot.replace("_", " ")) for slot in asked)
     blocks = (

@@ -221,7 +221,7 @@ def test_a_form_that_is_submitted_twice_is_read_back_once(stage, mira):
     state["gpu_type"] = {"gpu_type": {"type": "static_select", "selected_option": {"value": "h100-80gb"}}}
     state["gpu_count"] = {"gpu_count": {"type": "number_input", "value": "2"}}
     state["hours"] = {"hours": {"type": "number_input", "value": "1"}}
-    again = {"id": view["id"], "private_metadata": view["private_metadata"], "state": {"values": state}}
+    again = {"id": view["id"], "private_metadata": json.dumps({"kind": "gpu", "channel": _spot(stage).channel}), "state": {"values": state}}
     entered = stage.front.form_entered(MIRA, again)
     assert callable(entered)
     entered()
