@@ -72,6 +72,9 @@ class Notifier:
             pause = min(LONGEST_S, 0.25 * 2 ** min(owed.tries, 10))
             logger.warning("Slack did not take a message; trying again", owed=owed.key, error=str(error)[:200])
             self._tables.later(owed.key, self._clock() + timedelta(seconds=pause))
+        except Exception:  # one message that cannot be made must keep no other from being shown
+            logger.exception("a message could not be made; trying again", owed=owed.key)
+            self._tables.later(owed.key, self._clock() + timedelta(seconds=LONGEST_S))
         else:
             self._tables.paid(owed.key, owed.mark)
 

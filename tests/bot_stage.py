@@ -112,9 +112,7 @@ def card_with(person, room, words, after="", timeout=10):
 
 
 def whisper(person, room, words):
-    return person.wait(
-        lambda: next((m for m in person.messages(room) if m["ephemeral"] and words in text_of(m)), None)
-    )
+    return person.wait(lambda: next((m for m in person.messages(room) if m["ephemeral"] and words in text_of(m)), None))
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ RULES_MOVED: Final = (
 )
 STALE: Final = "That button is from another time. `/qm status` shows how things stand now."
 SLOW: Final = "Slack is slow to answer. Your click was counted once. The card will follow."
+BROKEN: Final = (
+    "That did not work, and I do not know how far it got. `/qm status` shows how things stand; then try again."
+)
 NO_PERIOD: Final = (
     "I could not read a period in that. Try `/qm export last month`, `/qm export 2026-11-01 to 2026-11-24`, "
     "or `/qm export REQ-1001 csv`."

@@ -28,6 +28,9 @@ def guarded(front: Front, slack: str, spot: Spot) -> Iterator[bool]:
     except TROUBLE as error:
         logger.warning("Slack refused", error=str(error)[:300])
         _whisper(front, slack, spot, refusals.SLOW)
+    except Exception:  # the edge of a listener: whatever else goes wrong is logged whole and told plainly
+        logger.exception("a listener failed")
+        _whisper(front, slack, spot, refusals.BROKEN)
 
 
 @contextmanager
@@ -53,6 +56,8 @@ def answer_kept(front: Front, body: dict[str, object], slack: str, spot: Spot) -
     except TROUBLE as error:
         logger.warning("Slack did not take an answer; trying again", event_id=event_id, error=str(error)[:200])
         front.tables.later(f"event:{event_id}", front.house.book.clock())
+    except Exception:  # it stays kept, and the notifier answers it when its time has come
+        logger.exception("an answer could not be made", event_id=event_id)
 
 
 def _whisper(front: Front, slack: str, spot: Spot, text: str) -> None:
