@@ -33,6 +33,7 @@ class DeskApp:
     app: App
     notifier: Notifier
     tables: Tables
+    front: Front
 
 
 def build_app(settings: SlackSettings, house: House, nudge: Callable[[int], None], *, simulate: bool) -> DeskApp:
@@ -46,4 +47,4 @@ def build_app(settings: SlackSettings, house: House, nudge: Callable[[int], None
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):
         surface.register(app, front)
-    return DeskApp(app=app, notifier=notifier, tables=tables)
+    return DeskApp(app=app, notifier=notifier, tables=tables, front=front)

@@ -131,6 +131,7 @@ def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool) -> 
     )
     client: SocketModeClient = handler.client
     client.auto_reconnect_enabled = True
+    made.front.mend()
     stop = threading.Event()
     follower = threading.Thread(target=made.notifier.run, args=(stop,), name="notify", daemon=True)
     handler.connect()

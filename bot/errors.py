@@ -35,6 +35,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "record unavailable"
     NOT_ALLOWED = "not allowed"
     DRAFT_GONE = "draft gone"
+    TOO_SOON = "too soon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

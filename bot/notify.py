@@ -1,63 +1,42 @@
-"""Follows the ledger and keeps every message true: cards, approvers' cards, and the lines in the asker's thread.
+"""Follows the ledger and keeps every message true, on a thread of its own.
 
 Whoever moved a request, and by whatever path, its messages are rebuilt from the request; sending them again changes
-nothing. What Slack does not take now is tried again at the next look.
+nothing. What must be shown is owed in a table before it is shown: what Slack does not take now, or what a killed
+process left behind, is tried again, ever more rarely, until Slack takes it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
-from slack_sdk.errors import SlackClientError
 
-from bot.blocks.card import approval, card, closed_approval, plain, state_line
-from bot.blocks.parts import Message, section
 from bot.blocks.words import Voice
 from bot.desk import Desk
-from bot.slack import Slack
-from bot.tables import Tables
-from ledger.streams.request import Request, Status
+from bot.keeping import Keeping
+from bot.slack import TROUBLE, Slack
+from bot.tables import Owed, Tables
 
 logger = structlog.get_logger(__name__)
 
 LOOK_S: Final = 0.2
-_LINES: Final = {
-    "request.approved",
-    "request.denied",
-    "request.queued",
-    "request.lowered",
-    "request.started",
-    "request.done",
-    "request.settled",
-    "request.failed",
-    "request.lapsed",
-    "request.missed",
-    "request.withdrawn",
-    "request.reviewed",
-    "request.decided",
-}
-_MENTIONED: Final = {
-    Status.APPROVED,
-    Status.DENIED,
-    Status.RUNNING,
-    Status.FAILED,
-    Status.LAPSED,
-    Status.ENDED,
-    Status.DONE,
-}
+LONGEST_S: Final = 60.0
+TIDY_EACH: Final = timedelta(hours=1)
 
 
 class Notifier:
-    """Keeps messages true, on a thread of its own."""
+    """The loop that pays what is owed; `duties` says how, by the first word of a key."""
 
     def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime]) -> None:
-        self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
-        self._again: set[int] = set()
+        self._desk, self._tables, self._clock = desk, tables, clock
+        self._keeping = Keeping(desk, slack, tables, clock)
+        self._tidied: datetime | None = None
+        self.duties: dict[str, Callable[[str], None]] = {"request": self._request, "remind": self._request}
+        self.rounds: list[Callable[[], None]] = []
+        """What else is done at every look."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow until told to stop."""
@@ -69,102 +48,58 @@ class Notifier:
             stop.wait(LOOK_S)
 
     def look(self) -> None:
-        """Refresh every request that moved since the last look, and those that Slack did not take then."""
-        cursor = self._tables.cursor()
-        moved = dict.fromkeys(self._again)
+        """Owe what moved since the last look, and pay what is due."""
+        cursor, moved = self._tables.cursor(), dict[str, None]()
+        start = cursor
         for stored in self._desk.book.follow(cursor):
-            scheme, _, name = stored.stream.partition(":")
-            if scheme == "request":
-                moved[int(name)] = None
+            if stored.stream.startswith("request:"):
+                moved[stored.stream] = None
             cursor = stored.seq + 1
-        self._again = set()
-        for number in moved:
-            self._refresh_or_later(number)
-        self._tables.move_cursor(cursor)
+        if cursor != start:
+            self._tables.move_cursor(cursor, moved, self._clock())
+        for each in self.rounds:
+            each()
+        for owed in self._tables.owing(self._clock()):
+            self.pay(owed)
+        self._tidy()
 
-    def _refresh_or_later(self, number: int) -> None:
+    def pay(self, owed: Owed) -> None:
+        """Show what is owed, or note when to try again."""
+        scheme, _, name = owed.key.partition(":")
         try:
-            self.refresh(number)
-        except (SlackClientError, OSError) as error:
-            logger.warning("Slack did not take a message; trying again", request=number, error=str(error)[:200])
-            self._again.add(number)
+            self.duties[scheme](name)
+        except TROUBLE as error:
+            pause = min(LONGEST_S, 0.25 * 2 ** min(owed.tries, 10))
+            logger.warning("Slack did not take a message; trying again", owed=owed.key, error=str(error)[:200])
+            self._tables.later(owed.key, self._clock() + timedelta(seconds=pause))
+        except Exception:  # one message that cannot be made must keep no other from being shown
+            logger.exception("a message could not be made; trying again", owed=owed.key)
+            self._tables.later(owed.key, self._clock() + timedelta(seconds=LONGEST_S))
+        else:
+            self._tables.paid(owed.key, owed.mark)
+
+    def soon(self, key: str) -> None:
+        """Show it now if Slack takes it, and otherwise as soon as it does; never raises for Slack's sake."""
+        self._tables.owe(key, self._clock())
+        for owed in self._tables.owing(self._clock()):
+            if owed.key == key:
+                self.pay(owed)
 
     def refresh(self, number: int) -> None:
-        """Make every message about a request say what is so."""
-        request = self._desk.book.request(number)
-        if request is None:
-            return
-        missing = self._desk.missing(request) if request.status is Status.WAITING else ()
-        home = self._tables.message(f"card:{number}")
-        if home is not None:
-            voice = self.voice(request.asker)
-            message = card(request, missing, voice)
-            self._slack.show(f"card:{number}", number, "", home.channel, "", message)
-            self._line(request, home.channel, home.thread, voice, state_line(request, missing, voice))
-        self._approvers(request)
-
-    def _line(self, request: Request, channel: str, thread: str, voice: Voice, state: str) -> None:
-        """Say a change of state once in the asker's thread, mentioning them where they are waiting to hear it."""
-        kind, _, _, seq = request.history[-1]
-        if kind not in _LINES or not thread or (request.status is Status.WAITING and kind != "request.lowered"):
-            return
-        mention = f"{voice.mention_of(request.asker)} " if request.status in _MENTIONED else ""
-        message = Message(text=f"{mention}{request.name}: {plain(state)}", blocks=(section(f"{mention}{state}"),))
-        self._slack.show(f"line:{request.number}:{seq}", request.number, "line", channel, thread, message)
-
-    def _approvers(self, request: Request) -> None:
-        """A card in the direct messages of whoever may fill an open seat, and its end for whoever had one."""
-        asked: set[str] = set()
-        if request.status is Status.WAITING and not request.accept_pending:
-            for seat, subjects in self._desk.missing(request):
-                for subject in subjects:
-                    asked.add(subject)
-                    voice = self.voice(subject)
-                    also = [voice.name_of(other) for other in subjects if other != subject]
-                    self._show_to(request, subject, approval(request, seat, also, voice))
-        missing = self._desk.missing(request) if request.status is Status.WAITING else ()
-        for posted in self._tables.messages(request.number):
-            if posted.viewer.startswith("user:") and posted.viewer not in asked:
-                message = closed_approval(request, posted.viewer, missing, self.voice(posted.viewer))
-                self._show_to(request, posted.viewer, message)
-
-    def _show_to(self, request: Request, subject: str, message: Message) -> None:
-        slack = self._desk.slack(subject)
-        if slack is not None:
-            key = f"approval:{request.number}:{subject}"
-            known = self._tables.message(key)
-            channel = known.channel if known else self._slack.direct(slack)
-            self._slack.show(key, request.number, subject, channel, "", message)
+        """Make every message about a request say what is so, now or as soon as Slack takes it."""
+        self.soon(f"request:{number}")
 
     def voice(self, viewer: str | None) -> Voice:
         """Return how to speak to a subject: names, their zone, the policy in force."""
-        slack = self._desk.slack(viewer) if viewer else None
-        return Voice(
-            name_of=self.name_of,
-            mention_of=self.mention_of,
-            title_of=self._title_of,
-            zone=_zone(self._slack.zone(slack) if slack else "UTC"),
-            policy=self._desk.policy(),
-            now=self._clock(),
-        )
+        return self._keeping.voice(viewer)
 
-    def name_of(self, subject: str) -> str:
-        """Return the name Slack shows for a subject."""
-        slack = self._desk.slack(subject)
-        return self._slack.name(slack) if slack else "somebody"
+    def _request(self, name: str) -> None:
+        again = self._keeping.refresh(int(name))
+        if again is not None:
+            self._tables.owe(f"remind:{name}", again)
 
-    def mention_of(self, subject: str) -> str:
-        """Return a mention of a subject."""
-        slack = self._desk.slack(subject)
-        return f"<@{slack}>" if slack else "somebody"
-
-    def _title_of(self, subject: str) -> str:
-        slack = self._desk.slack(subject)
-        return self._desk.policy().title(f"user:{slack}") if slack else ""
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
+    def _tidy(self) -> None:
+        now = self._clock()
+        if self._tidied is None or now - self._tidied > TIDY_EACH:
+            self._tidied = now
+            self._tables.tidy(now)

@@ -16,11 +16,11 @@ from rich.markup import escape
 from bot.crew import Crew
 from bot.desk import Desk
 from bot.errors import Reason, Refused
-from bot.evidence import export
+from bot.evidence import Wish, export
 from bot.house import House, open_house
 from bot.intake.forms import Understood, understand
 from ledger.audit import verify_bundle, verify_store
-from ledger.export.bundle import Choice, read_bundle
+from ledger.export.bundle import read_bundle
 from ledger.nouns import GpuForm
 from ledger.streams.request import Request, Status, Verdict
 from policies.decide import Policy
@@ -139,11 +139,11 @@ def _released(stage: Stage, number: int) -> None:
 def _audited(stage: Stage) -> None:
     _says(stage, ODILE, "/qm export")
     subject = stage.desk.subject(ODILE)
-    made = export(stage.house, ODILE, subject, Choice())
+    made = export(stage.house, ODILE, subject, Wish())
     if isinstance(made, Refused):
         raise PlayError(made.detail)
     _true(stage, made.verdict.sound and made.verdict.anchored, f"{made.entries} entries in {made.path.name}, verified")
-    refused = export(stage.house, MIRA, stage.desk.subject(MIRA), Choice())
+    refused = export(stage.house, MIRA, stage.desk.subject(MIRA), Wish())
     _true(stage, isinstance(refused, Refused), "Mira tries to export: refused")
     whole = verify_store(stage.house.book.store, note=stage.house.checkpoint(), key=stage.house.signer.verifier_key)
     _true(stage, whole.sound, f"the database replays: {whole.size} entries, every one lawful")

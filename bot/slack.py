@@ -6,11 +6,12 @@ import hashlib
 import json
 import threading
 import time
+from http.client import HTTPException
 from typing import Any, Final
 
 import structlog
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.blocks.parts import Message
@@ -20,6 +21,15 @@ from policies.directory import SlackUser
 logger = structlog.get_logger(__name__)
 
 EVENT: Final = "quartermaster_message"
+TROUBLE: Final = (SlackClientError, OSError, HTTPException)
+"""What a call that Slack did not take, or whose answer was lost, raises."""
+NO_PLACE: Final = frozenset(
+    {"channel_not_found", "not_in_channel", "is_archived", "user_not_in_channel", "cannot_reply_to_message"}
+)
+"""Errors of a place where the bot may not speak, now or ever."""
+_NOT_THERE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_CANNOT_LOOK: Final = frozenset({"missing_scope", "thread_not_found", *NO_PLACE})
+_PAGES: Final = 5
 _KNOWN_S: Final = 60.0
 
 
@@ -37,6 +47,7 @@ class Slack:
         self._tables = tables
         self._users: dict[str, tuple[float, SlackUser, str, str]] = {}
         self._lock = threading.Lock()
+        self._turns = tuple(threading.RLock() for _ in range(64))
 
     def user(self, slack: str) -> SlackUser:
         """Return what Slack says about a user, at most a minute old."""
@@ -74,47 +85,78 @@ class Slack:
         return str(self.client.conversations_open(users=slack)["channel"]["id"])
 
     def show(self, key: str, request: int, viewer: str, channel: str, thread: str, message: Message) -> str:
-        """Make the message of `key` say this, posting it once or updating it in place, and return its timestamp."""
-        claimed = self._tables.claim(key, request, viewer, channel, thread)
-        posted = self._tables.message(key)
-        if posted is None:
-            return ""
-        digest = _digest(message)
-        if posted.shown == digest:
-            return posted.ts
-        ts = posted.ts or ("" if claimed else self._find(posted.channel, posted.thread, key))
-        if ts:
-            self.client.chat_update(channel=posted.channel, ts=ts, text=message.text, blocks=list(message.blocks))
+        """Make the message of `key` say this, posting it once or updating it in place, and return its timestamp.
+
+        Raises what Slack raises; calling again makes it so, and never makes a second message.
+        """
+        with self._turns[hash(key) % len(self._turns)]:
+            claimed = self._tables.claim(key, request, viewer, channel, thread)
+            posted = self._tables.message(key)
+            if posted is None:
+                return ""
+            digest = _digest(message)
+            if posted.shown == digest:
+                return posted.ts
+            ts = posted.ts or ("" if claimed else self._find(posted.channel, thread, key))
+            if not ts or not self._update(posted.channel, ts, message):
+                ts = self._post(posted.channel, thread, key, message)
             self._tables.posted(key, posted.channel, ts, digest)
             return ts
+
+    def _update(self, channel: str, ts: str, message: Message) -> bool:
+        """Whether the message could be changed; one that somebody deleted cannot, and is posted anew."""
+        try:
+            self.client.chat_update(channel=channel, ts=ts, text=message.text, blocks=list(message.blocks))
+        except SlackApiError as error:
+            if error.response.get("error") not in _NOT_THERE:
+                raise
+            return False
+        return True
+
+    def _post(self, channel: str, thread: str, key: str, message: Message) -> str:
         answer = self.client.chat_postMessage(
             channel=channel,
             thread_ts=thread or None,
             text=message.text,
             blocks=list(message.blocks) or None,
             metadata={"event_type": EVENT, "event_payload": {"key": key}},
+            unfurl_links=False,
         )
-        self._tables.posted(key, answer["channel"], answer["ts"], digest)
         return str(answer["ts"])
 
     def _find(self, channel: str, thread: str, key: str) -> str:
-        """Return the message that a lost answer left behind, empty when Slack never took it."""
-        try:
-            if thread:
-                found = self.client.conversations_replies(channel=channel, ts=thread, include_all_metadata=True)
-            else:
-                found = self.client.conversations_history(channel=channel, include_all_metadata=True, limit=50)
-        except SlackApiError as error:
-            logger.warning("could not look for a lost message", error=error.response.get("error"))
-            return ""
-        for message in found["messages"]:
-            if (message.get("metadata") or {}).get("event_payload", {}).get("key") == key:
-                return str(message["ts"])
+        """Return the message that a lost answer left behind, empty when Slack never took it.
+
+        A look that fails for a while raises: to post without having looked could say the same thing twice.
+        """
+        rest: dict[str, Any] = {"channel": channel, "include_all_metadata": True, "limit": 100}
+        look = self.client.conversations_replies if thread else self.client.conversations_history
+        if thread:
+            rest["ts"] = thread
+        for _ in range(_PAGES):
+            try:
+                found = look(**rest)
+            except SlackApiError as error:
+                if error.response.get("error") not in _CANNOT_LOOK:
+                    raise
+                logger.warning("may not look for a lost message", error=error.response.get("error"))
+                return ""
+            for message in found["messages"]:
+                if (message.get("metadata") or {}).get("event_payload", {}).get("key") == key:
+                    return str(message["ts"])
+            rest["cursor"] = (found.get("response_metadata") or {}).get("next_cursor")
+            if not rest["cursor"]:
+                break
         return ""
 
     def whisper(self, channel: str, slack: str, text: str, thread: str | None = None) -> None:
-        """Show a sentence to one person alone."""
-        self.client.chat_postEphemeral(channel=channel, user=slack, text=text, thread_ts=thread)
+        """Show a sentence to one person alone; where the bot may not speak, in their direct messages."""
+        try:
+            self.client.chat_postEphemeral(channel=channel, user=slack, text=text, thread_ts=thread)
+        except SlackApiError as error:
+            if error.response.get("error") not in NO_PLACE:
+                raise
+            self.client.chat_postMessage(channel=self.direct(slack), text=text)
 
 
 def _digest(message: Message) -> str:

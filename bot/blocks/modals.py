@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bot.blocks.parts import Block, Ref, context, entry_input, modal, option, section
-from bot.blocks.words import Voice, shown
+from bot.blocks.parts import Block, entry_input, modal, option
+from bot.blocks.question import type_label
+from bot.blocks.words import Voice
 from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
-from ledger.streams.request import Request
 from policies.catalogue import Catalogue
 
-FORM, LESS, DENY = "qm_form", "qm_less", "qm_deny"
+FORM, LESS, DENY, REVOKE = "qm_form", "qm_less", "qm_deny", "qm_revoke"
+LIVE: Final = (
+    "gpu_type",
+    "gpu_count",
+    "start",
+    "hours",
+    "dataset",
+    "access",
+    "columns",
+    "model",
+    "version",
+    "environment",
+)
+"""Blocks whose changes are counted up at once."""
 MOST_GPUS: Final = 1024
 MOST_HOURS: Final = 8760
 
 
-def form_modal(kind: str, slots: Mapping[str, Any], catalogue: Catalogue, private: Mapping[str, Any]) -> Block:
+def form_modal(kind: str, slots: Mapping[str, Any], voice: Voice, private: Mapping[str, Any]) -> Block:
     """Return the form of `kind` (gpu, data, deploy), filled with the slots that are known."""
-    blocks, title = {"gpu": _gpu_blocks, "data": _data_blocks, "deploy": _deploy_blocks}[kind](slots, catalogue)
-    purpose = {"type": "plain_text_input", **_initial(shown_plain(slots.get("purpose")))}
+    blocks, title = {"gpu": _gpu_blocks, "data": _data_blocks, "deploy": _deploy_blocks}[kind](slots, voice)
+    purpose = {"type": "plain_text_input", **initial(shown_plain(slots.get("purpose")))}
     blocks.append(entry_input("purpose", "Purpose", purpose, hint="Shown to the people who decide.", optional=True))
-    blocks.append(context("Nothing is sent yet. You see it once more before it is"))
     return modal(FORM, title, "Review", "Cancel", blocks, json.dumps({**private, "kind": kind}))
 
 
@@ -33,39 +44,44 @@ def shown_plain(value: Any) -> str:
     return " ".join(str(value or "").split())[:300]
 
 
-def _gpu_blocks(slots: Mapping[str, Any], catalogue: Catalogue) -> tuple[list[Block], str]:
-    types = [
-        option(f"{t.label}, {t.price_minor / 100:.2f} {catalogue.currency} per hour", t.name)
-        for t in catalogue.gpu_types.values()
-    ]
+def _gpu_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], str]:
+    types = [option(type_label(name, voice), name) for name in voice.policy.catalogue.gpu_types]
+    count = slots.get("gpu_count")
+    known = count if isinstance(count, int) and 1 <= count <= MOST_GPUS else None
     return [
-        entry_input("gpu_type", "GPU type", _select(types, slots.get("gpu_type"))),
-        entry_input("gpu_count", "Number of GPUs", _number(slots.get("gpu_count"), 1, MOST_GPUS)),
+        entry_input("gpu_type", "GPU type", _select(types, slots.get("gpu_type")), live=True),
+        entry_input("gpu_count", "Number of GPUs", number(known, 1, MOST_GPUS), live=True),
         _start(slots),
-        entry_input("hours", "Hours", _number(_hours(slots.get("duration_s")), 0, MOST_HOURS, decimal=True)),
+        _length(slots),
     ], "GPU request"
 
 
-def _data_blocks(slots: Mapping[str, Any], catalogue: Catalogue) -> tuple[list[Block], str]:
-    datasets = [option(name, name) for name in catalogue.datasets]
+def _data_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], str]:
+    datasets = [option(name, name) for name in voice.policy.catalogue.datasets]
     access = [option("Read", "read"), option("Write", "write")]
-    columns = {"type": "plain_text_input", **_initial(", ".join(slots.get("columns") or ()))}
+    columns = {"type": "plain_text_input", **initial(", ".join(slots.get("columns") or ()))}
     return [
-        entry_input("dataset", "Data set", _select(datasets, slots.get("dataset"))),
-        entry_input("access", "Access", _select(access, slots.get("access"))),
-        entry_input("columns", "Columns", columns, hint="Leave empty for all of them.", optional=True),
-        entry_input("hours", "Hours", _number(_hours(slots.get("duration_s")), 0, MOST_HOURS, decimal=True)),
+        entry_input("dataset", "Data set", _select(datasets, slots.get("dataset")), live=True),
+        entry_input("access", "Access", _select(access, slots.get("access")), live=True),
+        entry_input("columns", "Columns", columns, hint="Leave empty for all of them.", optional=True, live=True),
+        _length(slots),
     ], "Data access"
 
 
-def _deploy_blocks(slots: Mapping[str, Any], catalogue: Catalogue) -> tuple[list[Block], str]:
+def _length(slots: Mapping[str, Any]) -> Block:
+    hours = number(_hours(slots.get("duration_s")), 0, MOST_HOURS, decimal=True)
+    return entry_input("hours", "Hours", hours, live=True)
+
+
+def _deploy_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], str]:
+    catalogue = voice.policy.catalogue
     models = [option(name, name) for name in catalogue.models]
     places = [option(name, name) for name in catalogue.environments]
-    version = {"type": "plain_text_input", **_initial(shown_plain(slots.get("version")))}
+    version = {"type": "plain_text_input", **initial(shown_plain(slots.get("version")))}
     return [
-        entry_input("model", "Model", _select(models, slots.get("model"))),
-        entry_input("version", "Version", version),
-        entry_input("environment", "Environment", _select(places, slots.get("environment"))),
+        entry_input("model", "Model", _select(models, slots.get("model")), live=True),
+        entry_input("version", "Version", version, live=True),
+        entry_input("environment", "Environment", _select(places, slots.get("environment")), live=True),
     ], "Deployment"
 
 
@@ -73,7 +89,9 @@ def _start(slots: Mapping[str, Any]) -> Block:
     start = slots.get("start")
     picked = {"initial_date_time": int(start.timestamp())} if isinstance(start, datetime) else {}
     element = {"type": "datetimepicker", **picked}
-    return entry_input("start", "Start", element, hint="Leave empty to start when it is approved.", optional=True)
+    return entry_input(
+        "start", "Start", element, hint="Leave empty to start when it is approved.", optional=True, live=True
+    )
 
 
 def _select(options: list[Block], value: Any) -> Block:
@@ -81,13 +99,14 @@ def _select(options: list[Block], value: Any) -> Block:
     return {"type": "static_select", "options": options, **({"initial_option": chosen} if chosen else {})}
 
 
-def _number(value: Any, least: int, most: int, *, decimal: bool = False) -> Block:
+def number(value: Any, least: int, most: int, *, decimal: bool = False) -> Block:
+    """Return an input for a number, filled unless `value` is None."""
     bounds = {"min_value": str(least), "max_value": str(most)}
     return {
         "type": "number_input",
         "is_decimal_allowed": decimal,
         **bounds,
-        **_initial("" if value is None else f"{value}"),
+        **initial("" if value is None else f"{value}"),
     }
 
 
@@ -95,7 +114,8 @@ def _hours(seconds: Any) -> Any:
     return None if seconds is None else f"{seconds / 3600:g}"
 
 
-def _initial(value: str) -> Block:
+def initial(value: str) -> Block:
+    """Return what an input is filled with; nothing for nothing."""
     return {"initial_value": value} if value else {}
 
 
@@ -125,9 +145,25 @@ def values_of(view: Mapping[str, Any]) -> dict[str, str]:
     for block, elements in view["state"]["values"].items():
         for element in elements.values():
             option_value = (element.get("selected_option") or {}).get("value")
-            value = element.get("value") or option_value or element.get("selected_date_time")
+            dated = element.get("selected_date_time") or element.get("selected_date")
+            value = element.get("value") or option_value or dated
             if value not in {None, ""}:
                 found[block] = str(value)
+    return found
+
+
+def values_shown(view: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a form shows: what was entered once somebody did, else what it was opened with."""
+    if "state" in view:
+        return values_of(view)
+    found: dict[str, str] = {}
+    for block in view["blocks"]:
+        if block["type"] == "input":
+            element = block["element"]
+            chosen = (element.get("initial_option") or {}).get("value")
+            value = element.get("initial_value") or chosen or element.get("initial_date_time")
+            if value not in {None, ""}:
+                found[block["block_id"]] = str(value)
     return found
 
 
@@ -136,7 +172,7 @@ def form_of_values(
 ) -> tuple[Form | None, dict[str, str]]:
     """Return the form that was filled in, or the errors by block; each says the limit."""
     errors: dict[str, str] = {}
-    held = 0 if kind == "deploy" else _seconds(values.get("hours", ""), errors)
+    held = 0 if kind == "deploy" else seconds_of(values.get("hours", ""), errors)
     if kind == "gpu":
         return _gpu_form(values, catalogue, now, held, errors)
     if kind == "data":
@@ -145,11 +181,15 @@ def form_of_values(
         unknown = [column for column in columns if column not in known]
         if unknown:
             errors["columns"] = f"No column {unknown[0][:40]}. There are: {', '.join(known)}"
-        if errors:
-            return None, errors
+        missing = [name for name in ("dataset", "access") if name not in values]
+        if errors or missing:
+            return None, {**dict.fromkeys(missing, "Choose one"), **errors}
         return DataForm(
             resource=f"data:{values['dataset']}", access=Access(values["access"]), duration_s=held, columns=columns
         ), {}
+    missing = [name for name in ("model", "version", "environment") if name not in values]
+    if missing:
+        return None, dict.fromkeys(missing, "Say which one")
     model = catalogue.models[values["model"]]
     version = values.get("version", "").strip().removeprefix("v")
     if version not in model.versions:
@@ -178,7 +218,8 @@ def _gpu_form(
     ), {}
 
 
-def _seconds(hours: str, errors: dict[str, str]) -> int:
+def seconds_of(hours: str, errors: dict[str, str]) -> int:
+    """Return the seconds of the hours entered; what cannot be is an error of the block `hours`."""
     try:
         seconds = round(float(hours) * 3600) if hours.isascii() else 0
     except (ValueError, OverflowError):
@@ -186,63 +227,3 @@ def _seconds(hours: str, errors: dict[str, str]) -> int:
     if not 60 <= seconds <= MOST_HOURS * 3600:  # noqa: PLR2004 a minute
         errors["hours"] = f"From 0.02 to {MOST_HOURS} hours"
     return seconds
-
-
-def less_modal(request: Request, ref: Ref, voice: Voice) -> Block:
-    """Return the form that lowers a request instead of refusing it."""
-    form, asker = request.form, voice.name_of(request.asker)
-    blocks = [section(f"*{asker} asks for {voice.what(form)}*\n{voice.when(form)}, {voice.cost(form)}".rstrip(", "))]
-    if isinstance(form, GpuForm):
-        fewer = _number(max(1, form.gpus // 2), 1, form.gpus)
-        blocks.append(entry_input("gpu_count", "Number of GPUs", fewer, hint=f"At most {form.gpus}."))
-    hours = getattr(form, "duration_s", 0) / 3600
-    shorter = _number(f"{hours:g}", 0, int(-(-hours // 1)), decimal=True)
-    blocks.append(entry_input("hours", "Hours", shorter, hint=f"At most {hours:g}."))
-    blocks.append(
-        _reason(f"{shown(asker, 40)} reads this, and it stays in the ledger.", "Two are enough for a first run.")
-    )
-    blocks.append(context("Policy decides this lower request anew", "the higher one is void"))
-    return modal(LESS, "Approve less", "Approve less", "Back", blocks, ref.value())
-
-
-def lower_of(form: Form, values: Mapping[str, str]) -> tuple[Form | None, dict[str, str]]:
-    """Return the lower form that a reviewer entered, or the errors by block."""
-    errors: dict[str, str] = {}
-    seconds = _seconds(values.get("hours", ""), errors)
-    if isinstance(form, GpuForm):
-        count = values.get("gpu_count", "")
-        if not (count.isascii() and count.isdigit() and 1 <= int(count) <= form.gpus):
-            errors["gpu_count"] = f"A whole number from 1 to {form.gpus}"
-        lower: Form = form if errors else replace(form, gpus=int(count), duration_s=seconds)
-    elif isinstance(form, DataForm):
-        lower = form if errors else replace(form, duration_s=seconds)
-    else:
-        return None, {"hours": "A deployment cannot be approved in part"}
-    if not errors and seconds > form.duration_s:
-        errors["hours"] = f"At most {form.duration_s / 3600:g}"
-    if not errors and lower == form:
-        errors["hours"] = "That is what was asked for. Lower something, or go back and approve it"
-    return (None, errors) if errors else (lower, {})
-
-
-def deny_modal(request: Request, ref: Ref, voice: Voice) -> Block:
-    """Return the form in which a refusal gets its reason."""
-    asker = voice.name_of(request.asker)
-    blocks = [
-        section(f"*{asker} asks for {voice.what(request.form)}*\n{voice.when(request.form)}"),
-        _reason(f"{shown(asker, 40)} reads this, and it stays in the ledger.", "What should change for a yes?"),
-        context(request.name),
-    ]
-    return modal(DENY, "Deny request", "Deny", "Back", blocks, ref.value())
-
-
-def moved_on(text: str) -> Block:
-    """Return a modal that only says what happened meanwhile."""
-    return modal("qm_moved", "Nothing changed", "", "Close", [section(text)], "")
-
-
-def _reason(hint: str, placeholder: str) -> Block:
-    words = {"type": "plain_text", "text": placeholder}
-    return entry_input(
-        "reason", "Reason", {"type": "plain_text_input", "multiline": True, "placeholder": words}, hint=hint
-    )

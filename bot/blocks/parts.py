@@ -78,9 +78,10 @@ def button(action: str, label: str, value: str, style: str = "") -> Block:
     return {**made, "style": style} if style else made
 
 
-def actions(*elements: Block) -> Block:
-    """The next step."""
-    return {"type": "actions", "elements": list(elements)}
+def actions(*elements: Block, block: str = "") -> Block:
+    """The next step; `block` names it where a menu must say what it belongs to."""
+    made: Block = {"type": "actions", "elements": list(elements)}
+    return {**made, "block_id": block} if block else made
 
 
 def option(label: str, value: str) -> Block:
@@ -88,8 +89,19 @@ def option(label: str, value: str) -> Block:
     return {"text": {"type": "plain_text", "text": label[:75], "emoji": False}, "value": value}
 
 
-def entry_input(block: str, label: str, element: Block, *, hint: str = "", optional: bool = False) -> Block:
-    """An input of a modal; its action id is that of its block."""
+def menu(action: str, label: str, options: Sequence[Block]) -> Block:
+    """A menu on a card; `label` says what is chosen, until it is."""
+    placeholder = {"type": "plain_text", "text": label[:150], "emoji": False}
+    return {"type": "static_select", "action_id": action, "placeholder": placeholder, "options": list(options)}
+
+
+def entry_input(
+    block: str, label: str, element: Block, *, hint: str = "", optional: bool = False, live: bool = False
+) -> Block:
+    """An input of a modal; its action id is that of its block. A live one tells the app when its value changes."""
+    if live:
+        typed = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
+        element = {**element, **(typed if element["type"] in {"plain_text_input", "number_input"} else {})}
     made: Block = {
         "type": "input",
         "block_id": block,
@@ -97,6 +109,8 @@ def entry_input(block: str, label: str, element: Block, *, hint: str = "", optio
         "element": {**element, "action_id": block},
         "optional": optional,
     }
+    if live:
+        made["dispatch_action"] = True
     return {**made, "hint": {"type": "plain_text", "text": hint, "emoji": False}} if hint else made
 
 

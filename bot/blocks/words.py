@@ -48,19 +48,26 @@ class Voice:
             return "When approved"
         if form.start is not None:
             return self.span(form.start, window_end(form, form.start))
-        until = f", at the latest until {self.at(form.not_after)}" if form.not_after else ""
-        return f"When approved, for {duration(form.duration_s)}{until}"
+        if form.not_after is not None:
+            return f"When approved, until {self.at(form.not_after)}, at most {duration(form.duration_s)}"
+        return f"When approved, for {duration(form.duration_s)}"
 
     def what(self, form: Form) -> str:
         """Return the header of a form: `4 × H100 for 3 hours`."""
         if isinstance(form, GpuForm):
             label = self.policy.catalogue.gpu_types[form.gpu_type].label
-            return f"{form.gpus} × {label} for {duration(form.duration_s)}"
+            return f"{form.gpus} × {label} {self._length(form)}"
         if isinstance(form, DataForm):
             name = form.resource.removeprefix("data:")
-            return f"{form.access.value.capitalize()} {name} for {duration(form.duration_s)}"
+            return f"{form.access.value.capitalize()} {name} {self._length(form)}"
         back = "Back to " if form.rollback else ""
         return f"{back}{form.model} {form.version} to {form.environment}"
+
+    def _length(self, form: GpuForm | DataForm) -> str:
+        """`for 3 hours`; `until Fri 27 Nov, 17:00 CET` where the person named the end, and it starts when approved."""
+        if form.not_after is not None and form.start is None:
+            return f"until {self.at(form.not_after)}"
+        return f"for {duration(form.duration_s)}"
 
     def cost(self, form: Form) -> str:
         """Return `12 GPU-hours, €33.60`; empty for what has no price."""

@@ -1,108 +1,138 @@
-"""Buttons on cards, in direct messages and in Home; every one acknowledges first."""
+"""Buttons and menus on cards, in direct messages and in Home; every one acknowledges first."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from slack_bolt import Ack, App
 
-from bot.blocks import modals, refusals
+from bot.blocks import refusals
+from bot.blocks.home import Place, export_modal
 from bot.blocks.parts import Ref
+from bot.errors import Refused
+from bot.evidence import Wish
 from bot.front import Front, Spot
 from bot.listeners.edge import guarded
 from ledger.streams.request import Verdict
 
 Body = dict[str, Any]
+_Handle = Callable[[Front, Body, str, Spot], None]
 
 
 def register(app: App, front: Front) -> None:
-    """Listen to every button that our cards carry."""
+    """Listen to every button and menu that our cards carry."""
     for action, handle in _HANDLERS.items():
         app.action(action)(_listener(front, handle))
     app.action(re.compile(r"^qm_home_(gpu|data|deploy)$"))(_listener(front, _open_empty))
+    app.action(re.compile(r"^qm_answer_[a-z_]+$"))(_listener(front, _answer))
+    app.action(re.compile(r"^qm_turn_[a-z_]+$"))(_listener(front, _nothing))
 
 
-def _listener(front: Front, handle: Callable[[Front, Body, str, Spot], None]) -> Callable[..., None]:
+def _listener(front: Front, handle: _Handle) -> Callable[..., None]:
     def listener(ack: Ack, body: Body) -> None:
         ack()
-        slack, spot = body["user"]["id"], _spot(body)
-        action = body["actions"][0]
+        slack, spot, action = body["user"]["id"], _spot(body), body["actions"][0]
         once = f"tap:{slack}:{action['action_id']}:{body.get('trigger_id')}"
-        if not front.tables.first_time(once):
+        if not front.tables.first_time(once, front.house.book.clock()):
             return
         with guarded(front, slack, spot) as welcome:
             if welcome:
                 handle(front, body, str(action.get("value", "")), spot)
-        if (body.get("view") or {}).get("type") == "home":
-            front.slack.client.views_publish(user_id=slack, view=front.home(slack))
+                _home_again(front, body, slack, action)
 
     return listener
 
 
+def _home_again(front: Front, body: Body, slack: str, action: Body) -> None:
+    """What was tapped in Home shows there at once; only turning a page or verifying changes what is looked at."""
+    if (body.get("view") or {}).get("type") != "home":
+        return
+    turned = action["action_id"].startswith("qm_turn_")
+    place = Place.parse(str(action.get("value", ""))) if turned else None
+    view = front.home(slack, place, verify=action["action_id"] == "qm_verify")
+    front.slack.client.views_publish(user_id=slack, view=view)
+
+
 def _spot(body: Body) -> Spot:
     channel = (body.get("channel") or {}).get("id", "")
-    message = body.get("message") or {}
-    return Spot(channel=channel, thread=message.get("thread_ts", ""))
+    inside = (body.get("message") or {}).get("thread_ts", "")
+    return Spot(channel=channel, thread=inside, inside=inside)
 
 
 def _who(body: Body) -> str:
     return str(body["user"]["id"])
 
 
+def _nothing(front: Front, body: Body, value: str, spot: Spot) -> None:
+    del front, body, value, spot
+
+
+# -- drafts ---------------------------------------------------------------------------------------------------------
+
+
+def _here(front: Front, body: Body, draft_id: str, spot: Spot) -> None:
+    """The click says where the message stands, should the answer to its posting have been lost."""
+    draft = front.tables.draft(draft_id)
+    ts = (body.get("message") or {}).get("ts", "")
+    if draft is not None and ts:
+        front.tables.seen_at(draft.key, spot.channel, ts)
+
+
 def _confirm(front: Front, body: Body, value: str, spot: Spot) -> None:
+    _here(front, body, value, spot)
     front.confirm(_who(body), value, spot)
 
 
 def _discard(front: Front, body: Body, value: str, spot: Spot) -> None:
+    _here(front, body, value, spot)
     front.discard(_who(body), value, spot)
 
 
 def _nearest(front: Front, body: Body, value: str, spot: Spot) -> None:
+    _here(front, body, value, spot)
     front.nearest(_who(body), value, spot)
+
+
+def _answer(front: Front, body: Body, value: str, spot: Spot) -> None:
+    del value
+    action = body["actions"][0]
+    draft_id = str(action["block_id"]).removeprefix("answer:")
+    chosen = (action.get("selected_option") or {}).get("value")
+    if chosen is not None:
+        _here(front, body, draft_id, spot)
+        front.answer(_who(body), draft_id, action["action_id"].removeprefix("qm_answer_"), str(chosen), spot)
 
 
 def _edit(front: Front, body: Body, value: str, spot: Spot) -> None:
     draft = front.draft_of(_who(body), value, spot)
     if draft is not None:
-        view = front.form_for(
-            modals.kind_of(draft.form), modals.slots_of(draft.form, draft.purpose), {"draft": draft.id}
-        )
-        front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
-
-
-def _open_form(front: Front, body: Body, value: str, spot: Spot) -> None:
-    asked = json.loads(value)
-    view = front.form_for_text(_who(body), asked["said"], asked["kind"], spot)
-    front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
-
-
-def _discard_question(front: Front, body: Body, value: str, spot: Spot) -> None:
-    del value
-    ts = body["message"]["ts"]
-    front.slack.client.chat_update(channel=spot.channel, ts=ts, text="Discarded. Nothing was sent.", blocks=[])
+        front.slack.client.views_open(trigger_id=body["trigger_id"], view=front.form_of_draft(draft))
 
 
 def _open_empty(front: Front, body: Body, value: str, spot: Spot) -> None:
     del spot
-    front.slack.client.views_open(trigger_id=body["trigger_id"], view=front.form_for(value, {}, {}))
+    view = front.form_for(_who(body), value, {}, {})
+    front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+
+
+# -- requests -------------------------------------------------------------------------------------------------------
 
 
 def _edit_request(front: Front, body: Body, value: str, spot: Spot) -> None:
-    """Edit or ask again: the same values in the form; a request that still waits is replaced."""
-    ref = Ref.parse(value)
-    request = front.desk.book.request(ref.request) if ref else None
-    if request is None or front.desk.subject(_who(body)) != request.asker:
-        front.slack.whisper(spot.channel, _who(body), refusals.NOT_YOURS_TO_CONFIRM)
-        return
-    private: Body = {"channel": spot.channel, "thread": spot.thread}
-    if not request.final:
-        private["replacing"] = request.number
-    slots = modals.slots_of(request.asked_form, str(request.purpose)) | {"start": None}
-    view = front.form_for(modals.kind_of(request.asked_form), slots, private)
-    front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+    """The same values in the form; a request that still waits is replaced."""
+    request = front.own_request(_who(body), Ref.parse(value), spot)
+    if request is not None:
+        view = front.form_again(request, _who(body), spot)
+        front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+
+
+def _again(front: Front, body: Body, value: str, spot: Spot) -> None:
+    """The same values, shown back first."""
+    request = front.own_request(_who(body), Ref.parse(value), spot)
+    if request is not None:
+        front.ask_again(_who(body), request, spot, f"again:{body['trigger_id']}")
 
 
 def _approve(front: Front, body: Body, value: str, spot: Spot) -> None:
@@ -111,28 +141,22 @@ def _approve(front: Front, body: Body, value: str, spot: Spot) -> None:
         front.decide(_who(body), ref, Verdict.APPROVE, "", _speak(front, body, spot))
 
 
-def _less(front: Front, body: Body, value: str, spot: Spot) -> None:
-    _decide_in_modal(front, body, value, spot, modals.less_modal)
+def _in_modal(kind: str) -> _Handle:
+    def handle(front: Front, body: Body, value: str, spot: Spot) -> None:
+        ref = _ref(front, body, value, spot)
+        if ref is None:
+            return
+        view = front.verdict_view(_who(body), kind, ref)
+        if isinstance(view, Refused):
+            front.after(_who(body), view, _speak(front, body, spot))
+        else:
+            view = front.live(_who(body), view) if kind == "less" else view
+            front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+
+    return handle
 
 
-def _deny(front: Front, body: Body, value: str, spot: Spot) -> None:
-    _decide_in_modal(front, body, value, spot, modals.deny_modal)
-
-
-def _decide_in_modal(front: Front, body: Body, value: str, spot: Spot, build: Callable[..., Body]) -> None:
-    ref = _ref(front, body, value, spot)
-    request = front.desk.book.request(ref.request) if ref else None
-    if ref is None or request is None:
-        return
-    refused = front.desk.why_not(_who(body), ref.request)
-    if refused is not None:
-        front.say_no(_who(body), _speak(front, body, spot), refused)
-        return
-    view = build(request, ref, front.notifier.voice(front.desk.subject(_who(body))))
-    front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
-
-
-def _verb(name: str) -> Callable[[Front, Body, str, Spot], None]:
+def _verb(name: str) -> _Handle:
     def handle(front: Front, body: Body, value: str, spot: Spot) -> None:
         ref = _ref(front, body, value, spot)
         if ref is not None:
@@ -141,17 +165,28 @@ def _verb(name: str) -> Callable[[Front, Body, str, Spot], None]:
     return handle
 
 
+def _why(front: Front, body: Body, value: str, spot: Spot) -> None:
+    ref = _ref(front, body, value, spot)
+    if ref is not None:
+        front.say(_who(body), spot, front.why(_who(body), ref.request))
+
+
 def _export(front: Front, body: Body, value: str, spot: Spot) -> None:
     del value
-    refused = front.export(_who(body), None, spot)
+    refused = front.export(_who(body), Wish())
     if refused is not None:
-        front.slack.whisper(_speak(front, body, spot).channel, _who(body), refused)
+        front.say(_who(body), spot, refused)
+
+
+def _export_period(front: Front, body: Body, value: str, spot: Spot) -> None:
+    del value, spot
+    front.slack.client.views_open(trigger_id=body["trigger_id"], view=export_modal())
 
 
 def _ref(front: Front, body: Body, value: str, spot: Spot) -> Ref | None:
     ref = Ref.parse(value)
     if ref is None:
-        front.slack.whisper(_speak(front, body, spot).channel, _who(body), refusals.STALE)
+        front.say(_who(body), spot, refusals.STALE)
     return ref
 
 
@@ -160,20 +195,24 @@ def _speak(front: Front, body: Body, spot: Spot) -> Spot:
     return spot if spot.channel else Spot(channel=front.slack.direct(_who(body)))
 
 
-_HANDLERS: dict[str, Callable[[Front, Body, str, Spot], None]] = {
+_HANDLERS: Final[dict[str, _Handle]] = {
     "qm_confirm": _confirm,
     "qm_discard": _discard,
     "qm_nearest": _nearest,
     "qm_edit": _edit,
-    "qm_open_form": _open_form,
-    "qm_discard_question": _discard_question,
+    "qm_open_form": _edit,
     "qm_edit_request": _edit_request,
-    "qm_again": _edit_request,
+    "qm_again": _again,
     "qm_approve": _approve,
-    "qm_less": _less,
-    "qm_deny": _deny,
+    "qm_less": _in_modal("less"),
+    "qm_deny": _in_modal("deny"),
+    "qm_revoke": _in_modal("revoke"),
     "qm_release": _verb("release"),
     "qm_withdraw": _verb("withdraw"),
     "qm_accept": _verb("accept"),
+    "qm_remind": _verb("remind"),
+    "qm_why": _why,
     "qm_export": _export,
+    "qm_export_period": _export_period,
+    "qm_verify": _nothing,
 }

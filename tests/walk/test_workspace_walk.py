@@ -73,7 +73,7 @@ def test_the_walk(server):
         ),
         10,
     )
-    assert "Ines" in text_of(closed) or "Running" in text_of(closed)
+    assert "Approved by you" in text_of(closed)
     server.person(MIRA).click(running, "Release")
     ended = until(server, MIRA, ts, "Released by Mira")
     assert "Final cost" in text_of(ended)
@@ -161,7 +161,7 @@ def test_the_wrong_persons_click_is_refused_in_words(server):
         ("hello there", "I could not read a request"),
         ("release REQ-9999", "I find no request REQ-9999"),
         ("approve REQ-9999", "I find no request REQ-9999"),
-        ("help", "What I can do"),
+        ("help", "What you can do here"),
     ],
 )
 def test_words_that_ask_for_nothing_get_a_plain_sentence(server, words, answer):

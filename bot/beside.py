@@ -1,0 +1,75 @@
+"""What a lead wants to see beside a request: how full the pool is, and what the asker used lately."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from bot.blocks.words import Voice
+from ledger.book import Book
+from ledger.nouns import DataForm, DeployForm, GpuForm
+from ledger.streams.request import Request, Status
+
+PAST: Final = timedelta(days=30)
+_LEVELS: Final = ("open", "internal", "personal data", "restricted")
+
+
+def beside(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
+    """Return facts for the approvers' card, label and value; every one of them read from the ledger or the catalogue."""
+    form = request.form
+    if isinstance(form, GpuForm):
+        return [("Pool", _pool(book, form, voice)), (_past_label(request, voice), _past(book, request, voice))]
+    if isinstance(form, DataForm):
+        dataset = voice.policy.catalogue.datasets[form.resource.removeprefix("data:")]
+        columns = ", ".join(form.columns) or "all of them"
+        return [("Columns", columns), ("Sensitivity", f"{dataset.level}, {_LEVELS[dataset.level]}")]
+    return [("Running now", _running(book, form)), *_strategy(form)]
+
+
+def _pool(book: Book, form: GpuForm, voice: Voice) -> str:
+    """`h100-shared: 12 of 16 free, nobody queued, 14:03 CET`: it carries its time, because a message grows old."""
+    name = form.resource.removeprefix("gpu:")
+    pool = book.pool(name)
+    free, total = len(pool.free_now(form.gpu_type)), pool.total(form.gpu_type)
+    waiting = sum(
+        other is not None and other.status is Status.QUEUED and other.form.resource == form.resource
+        for other in map(book.request, book.requests.open())
+    )
+    queue = f"{waiting} queued" if waiting else "nobody queued"
+    local = voice.now.astimezone(voice.zone)
+    return f"{name}: {free} of {total} free, {queue} at {local:%H:%M} {local:%Z}"
+
+
+def _past_label(request: Request, voice: Voice) -> str:
+    return f"{voice.name_of(request.asker)}, last 30 days"
+
+
+def _past(book: Book, request: Request, voice: Voice) -> str:
+    since = voice.now - PAST
+    past = [
+        other
+        for other in map(book.request, book.requests.of(request.asker))
+        if other is not None and other.submitted_at >= since and other.number != request.number
+    ]
+    if not past:
+        return "first request"
+    hours = sum(other.usage.gpu_s for other in past if other.usage is not None) / 3600
+    many = "1 request" if len(past) == 1 else f"{len(past)} requests"
+    return f"{many}, {hours:,.3g} GPU-hours used"
+
+
+def _running(book: Book, form: DeployForm) -> str:
+    """The version that was put there last, by the ledger; what was deployed around it is not known here."""
+    sql = "SELECT number FROM request_index WHERE resource = ? AND last_kind = 'request.done' ORDER BY last_at DESC LIMIT 1"
+    rows = book.store.query(sql, (form.resource,))
+    done = book.request(int(rows[0][0])) if rows else None
+    if done is None or not isinstance(done.form, DeployForm):
+        return "nothing that this ledger knows of"
+    return done.form.version
+
+
+def _strategy(form: DeployForm) -> list[tuple[str, str]]:
+    if form.strategy is None:
+        return []
+    first = f", {form.canary_percent} % first" if form.canary_percent else ""
+    return [("Strategy", f"{form.strategy.capitalize()}{first}")]

@@ -1,0 +1,52 @@
+"""Help that lists only what this person may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class May:
+    """What a person may do, by the policy in force: `ask` holds gpu, data and deploy."""
+
+    ask: tuple[str, ...] = ()
+    decide: bool = False
+    revoke: bool = False
+    export: bool = False
+
+
+_EXAMPLES = {
+    "gpu": "`@quartermaster 4 h100 for 3 hours so I can retrain churn`",
+    "data": "`@quartermaster read claims_2024 for 5 days to check label quality`",
+    "deploy": "`@quartermaster deploy fraud-detector 3.2.1 to staging`",
+}
+
+
+def help_text(may: May) -> str:
+    """Return the help of a person."""
+    lines = ["*What you can do here*"]
+    if may.ask:
+        lines.append("Ask in your own words:")
+        lines += [f"• {_EXAMPLES[kind]}" for kind in may.ask]
+        forms = ", ".join(f"`/qm {kind}`" for kind in may.ask)
+        lines += [
+            f"• {forms}: ask in a form",
+            "• `/qm can i 8 h100 for 3 days`: whether policy would let you; nothing is sent",
+            "• `/qm release REQ-1001`: hand back what you hold",
+            "• `/qm cancel REQ-1001`: take back what has not started",
+            "• `/qm remind REQ-1001`: remind the people who decide",
+        ]
+    if may.decide:
+        lines.append("• `/qm approve REQ-1001`, `/qm deny REQ-1001`: bring me the card to decide on")
+    if may.revoke:
+        lines.append("• `/qm revoke REQ-1001`: take away what somebody holds, with a reason")
+    lines += [
+        "• `/qm status`, `/qm status all`, `/qm status REQ-1001`: how things stand",
+        "• `/qm why REQ-1001`, `/qm who can approve REQ-1001`: which rule decided, and who is missing",
+    ]
+    if may.export:
+        lines.append(
+            "• `/qm export last month`, `/qm export 2026-11-01 to 2026-11-24`, `/qm export REQ-1001 csv`: "
+            "evidence that verifies without us"
+        )
+    return "\n".join(lines)

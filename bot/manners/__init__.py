@@ -1,0 +1,1 @@
+"""What the desk answers, by meaning: asking, forms, deciding, words instead of buttons, evidence, Home."""

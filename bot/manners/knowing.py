@@ -1,0 +1,57 @@
+"""What this person may do, asked of the policy in force: for help, menus and Home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bot.blocks.help import May
+from bot.manners.base import Manners
+from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
+from policies.catalogue import Catalogue
+from policies.decide import SEAT_WORDS
+
+HOUR: Final = 3600
+
+
+class Knowing(Manners):
+    """Asks the policy with the smallest request of each kind."""
+
+    def may(self, slack: str) -> May:
+        """Return what a person may do."""
+        policy, person = self.desk.policy(), f"user:{slack}"
+        kinds = tuple(kind for kind, forms in _SMALLEST.items() if self._any(slack, forms(policy.catalogue)))
+        forms = [form for make in _SMALLEST.values() for form in make(policy.catalogue)]
+        decides = any(
+            policy.may_vote(person, seat, policy.catalogue.owner(form.resource) or "", form) is not None
+            for form in forms
+            for seat in SEAT_WORDS
+        )
+        revokes = any(policy.may(person, "revoke", f"gpu:{pool}") for pool in policy.catalogue.pools)
+        exports = policy.may(person, "export", "desk:audit") is not None
+        return May(ask=kinds, decide=decides, revoke=revokes, export=exports)
+
+    def _any(self, slack: str, forms: Iterator[Form]) -> bool:
+        return any(self.desk.preview(slack, form).decision.permitted for form in forms)
+
+
+def _gpus(catalogue: Catalogue) -> Iterator[Form]:
+    for name, pool in catalogue.pools.items():
+        for gpu_type in pool.types[:1]:
+            yield GpuForm(resource=f"gpu:{name}", gpu_type=gpu_type, gpus=1, duration_s=HOUR)
+
+
+def _data(catalogue: Catalogue) -> Iterator[Form]:
+    for name in catalogue.datasets:
+        yield DataForm(resource=f"data:{name}", access=Access.READ, duration_s=HOUR)
+
+
+def _deployments(catalogue: Catalogue) -> Iterator[Form]:
+    for model in catalogue.models.values():
+        for place in catalogue.environments:
+            for version in model.versions[-1:]:
+                resource = f"deploy:{model.name}@{place}"
+                yield DeployForm(resource=resource, model=model.name, version=version, environment=place)
+
+
+_SMALLEST: Final = {"gpu": _gpus, "data": _data, "deploy": _deployments}

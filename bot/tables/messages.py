@@ -1,0 +1,85 @@
+"""Messages that the desk keeps true, each with one claim to post it, and how often people were reminded."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from ledger.log.canonical import format_time, parse_time
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS message (key TEXT PRIMARY KEY, request INTEGER NOT NULL, viewer TEXT NOT NULL,
+    channel TEXT NOT NULL, ts TEXT NOT NULL, thread TEXT NOT NULL, shown TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS message_request ON message (request);
+CREATE TABLE IF NOT EXISTS nudge (request INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (request, at)) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """Where a message stands: a request's card (viewer empty), an approver's card, a line, or a draft."""
+
+    key: str
+    request: int
+    viewer: str
+    channel: str
+    ts: str
+    thread: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nudges:
+    """How often the approvers of a request were reminded, and when last."""
+
+    count: int = 0
+    last: datetime | None = None
+
+
+class Messages:
+    """The table of messages, and of nudges."""
+
+    def _do(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        raise NotImplementedError
+
+    def claim(self, key: str, request: int, viewer: str, channel: str, thread: str) -> bool:
+        """Claim the posting of one message; false when somebody has, posted or not."""
+        row = (key, request, viewer, channel, "", thread, "")
+        return self._do("INSERT OR IGNORE INTO message VALUES (?,?,?,?,?,?,?)", *row).rowcount == 1
+
+    def posted(self, key: str, channel: str, ts: str, shown: str) -> None:
+        """Note where a message stands and what it shows."""
+        self._do("UPDATE message SET channel = ?, ts = ?, shown = ? WHERE key = ?", channel, ts, shown, key)
+
+    def seen_at(self, key: str, channel: str, ts: str) -> None:
+        """Somebody clicked on a message whose place was not known: it is there."""
+        self._do("UPDATE message SET channel = ?, ts = ? WHERE key = ? AND ts = ''", channel, ts, key)
+
+    def move(self, key: str, channel: str, thread: str) -> None:
+        """A message that cannot stand where it stood is to be posted elsewhere."""
+        self._do("UPDATE message SET channel = ?, ts = '', thread = ?, shown = '' WHERE key = ?", channel, thread, key)
+
+    def message(self, key: str) -> Posted | None:
+        """Return the message of this key, None when nobody claimed it."""
+        rows = self._messages("WHERE key = ?", key)
+        return rows[0] if rows else None
+
+    def messages(self, request: int) -> list[Posted]:
+        """Return every message about a request."""
+        return self._messages("WHERE request = ?", request)
+
+    def nudge(self, request: int, now: datetime) -> None:
+        """The approvers of a request are reminded now."""
+        self._do("INSERT OR IGNORE INTO nudge VALUES (?, ?)", request, format_time(now))
+
+    def nudges(self, request: int) -> Nudges:
+        """Return how often its approvers were reminded."""
+        count, last = self._do("SELECT count(*), max(at) FROM nudge WHERE request = ?", request).fetchone()
+        return Nudges(count=count, last=parse_time(last) if last else None)
+
+    def _messages(self, where: str, *values: Any) -> list[Posted]:
+        rows = self._do(f"SELECT * FROM message {where} ORDER BY rowid", *values).fetchall()  # noqa: S608 fixed text
+        names = ("key", "request", "viewer", "channel", "ts", "thread", "shown")
+        return [Posted(**dict(zip(names, row, strict=True))) for row in rows]

@@ -1,0 +1,1 @@
+"""The human verbs by meaning: asking, deciding, ending, and the steps they share."""

@@ -1,0 +1,147 @@
+"""The steps that every verb shares: who is who, which seat is open, what is written, and trying again after a race."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from bot.errors import Reason, Refused
+from ledger.book import Book, Write
+from ledger.errors import BusyError, ReadOnlyError, UnlawfulError, VersionConflictError
+from ledger.nouns import Form, GpuForm, Personal, Seat, new_subject, window_end
+from ledger.streams.codec import Entry
+from ledger.streams.house import Enrolled
+from ledger.streams.law import Place
+from ledger.streams.pool import Booked
+from ledger.streams.request import Approved, Request, Status, evolve
+from policies.decide import Policy
+
+TRIES: Final = 8
+DESK: Final = "svc:desk"
+
+
+class Steps:
+    """What verbs are made of; see `bot.desk.Desk` for the arguments."""
+
+    def __init__(
+        self, book: Book, policy: Callable[[], Policy], nudge: Callable[[int], None], clock: Callable[[], datetime]
+    ) -> None:
+        self.book = book
+        self.policy = policy
+        self._nudge = nudge
+        self._clock = clock
+
+    def subject(self, slack: str) -> str:
+        """Return the subject of a Slack user whom the directory accepted, enrolling them when new."""
+        for _ in range(TRIES):
+            people = self.book.people()
+            known = people.subject(slack)
+            if known is not None:
+                return known
+            entry = Enrolled(subject=new_subject(), slack=Personal(slack))
+            try:
+                self.book.append(Write(stream="people", expected=people.version, entries=(entry,), actor=DESK))
+            except (VersionConflictError, UnlawfulError):
+                continue
+        return self._known(slack)
+
+    def slack(self, subject: str) -> str | None:
+        """Return the Slack user behind a subject, None once erased."""
+        return self.book.people().slack(subject)
+
+    def voters(self, form: Form, seat: Seat, barred: frozenset[str]) -> tuple[str, ...]:
+        """Return the subjects who may fill `seat` for `form`, without those who are barred."""
+        persons = self.policy().voters(seat.name, seat.team, form)
+        subjects = (self.subject(person.removeprefix("user:")) for person in persons)
+        return tuple(subject for subject in subjects if subject not in barred)
+
+    def missing(self, request: Request) -> tuple[tuple[Seat, tuple[str, ...]], ...]:
+        """Return the open seats of a request, each with who may still fill it."""
+        voted = frozenset(vote.person for vote in request.votes)
+        return tuple((seat, self.voters(request.form, seat, request.barred | voted)) for seat in request.open_seats)
+
+    def _seat(self, reviewer: str, slack: str, number: int, form_digest: str) -> tuple[Request, Seat, str] | Refused:
+        """Return the open seat that this person may fill, with the rule that says so."""
+        request = self.book.request(number)
+        if request is None:
+            return Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
+        if reviewer in request.barred:
+            return Refused(reason=Reason.OWN_REQUEST, number=number, people=self._who(request))
+        if request.status is not Status.WAITING:
+            return Refused(reason=Reason.OVER if request.final else Reason.ALREADY_DECIDED, number=number)
+        if reviewer in {vote.person for vote in request.votes}:
+            return Refused(reason=Reason.ALREADY_VOTED, number=number)
+        if request.form_digest != form_digest:
+            return Refused(reason=Reason.CHANGED, number=number)
+        for seat in request.open_seats:
+            rule = self.policy().may_vote(f"user:{slack}", seat.name, seat.team, request.form)
+            if rule is not None:
+                return request, seat, rule
+        return Refused(reason=Reason.NOT_YOUR_SEAT, number=number, people=self._who(request))
+
+    def _approving(self, request: Request, actor: str, entries: tuple[Entry, ...]) -> list[Write]:
+        """Return the writes for `entries`, with `Approved` and the booking when they complete the request."""
+        after = request
+        for offset, entry in enumerate(entries, start=1):
+            after = evolve(after, entry, Place(at=self._clock(), actor=actor, version=request.version + offset))
+        complete = after.status is Status.WAITING and not after.open_seats and not after.accept_pending
+        if not complete:
+            return [self._write(request, actor, *entries)]
+        approved = Approved(form_digest=after.form_digest)
+        return [self._write(request, actor, *entries, approved), *self._bookings(request.number, after.form)]
+
+    def _bookings(self, number: int, form: Form) -> list[Write]:
+        """Return the write that keeps the devices for this window; none when they are not free and it must queue."""
+        name = self._pool_of(form)
+        if name is None or not isinstance(form, GpuForm):
+            return []
+        pool, start = self.book.pool(name), form.start or self._clock()
+        end = window_end(form, start)
+        if end <= start or pool.bookable(form.gpu_type, start, end) < form.gpus:
+            return []
+        entry = Booked(request=number, gpu_type=form.gpu_type, count=form.gpus, start=start, end=end)
+        return [Write(stream=f"pool:{name}", expected=pool.version, entries=(entry,), actor=DESK)]
+
+    def _mine(self, subject: str, number: int) -> Request | Refused:
+        request = self.book.request(number)
+        if request is None:
+            return Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
+        if subject not in request.barred:
+            return Refused(reason=Reason.NOT_YOURS, number=number, people=(request.asker,))
+        return request
+
+    def _who(self, request: Request) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(subject for _, subjects in self.missing(request) for subject in subjects))
+
+    def _land(self, number: int, *writes: Write) -> Request | Refused:
+        self.book.append(*writes)
+        self._nudge(number)
+        request = self.book.request(number)
+        return request if request is not None else Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
+
+    def _retry(self, attempt: Callable[[], Request | Refused]) -> Request | Refused:
+        for _ in range(TRIES):
+            try:
+                return attempt()
+            except VersionConflictError:
+                continue
+            except UnlawfulError as error:
+                return Refused(reason=Reason.CHANGED, detail=error.detail)
+            except (ReadOnlyError, BusyError) as error:
+                return Refused(reason=Reason.UNAVAILABLE, detail=error.detail)
+        return Refused(reason=Reason.UNAVAILABLE, detail="too many people at once")
+
+    def _known(self, slack: str) -> str:
+        subject = self.book.people().subject(slack)
+        if subject is None:
+            raise BusyError("enrolment")
+        return subject
+
+    @staticmethod
+    def _pool_of(form: Form) -> str | None:
+        return form.resource.removeprefix("gpu:") if isinstance(form, GpuForm) else None
+
+    @staticmethod
+    def _write(request: Request, actor: str, *entries: Entry) -> Write:
+        return Write(stream=f"request:{request.number}", expected=request.version, entries=entries, actor=actor)

@@ -1,0 +1,7 @@
+"""Every test of the desk plays on this stage; it lies where tests can import it by name."""
+
+from __future__ import annotations
+
+from bot_stage import stage
+
+__all__ = ["stage"]
