@@ -60,6 +60,7 @@ _EACH_OF: Final = re.compile(
     r"|researchers|members)\b[^.;]{0,40}\beach\b"
 )
 
+_MOST: Final = 1e15
 _DOZEN: Final = 12.0
 _EACH: Final = re.compile(r"\beach\b")
 
@@ -123,12 +124,12 @@ def count_of(skeleton: Skeleton, per_node: int | None, folded: str) -> Count:
     found = list(_candidates(skeleton, per_node))
     choice = choose(skeleton, found)
     if choice.values:
-        return Count(choices=tuple(int(each) for each in choice.values))
+        return Count(choices=tuple(int(each) for each in choice.values if each < _MOST))
     if choice.value is None:
         return Count(said=choice.said)
     value = choice.value * _each(skeleton)
-    if value != int(min(value, 1e15)) or value < 0:
-        return Count(said=f"{value:g}" if value < 1e15 else "a number without end")  # noqa: PLR2004
+    if value != int(min(value, _MOST)) or value < 0:
+        return Count(said=f"{value:g}" if value < _MOST else "a number without end")
     return Count(value=int(value), corrected=choice.corrected)
 
 
