@@ -42,6 +42,8 @@ _BUILD: Final[Mapping[Intent, Callable[[Sheet], None]]] = MappingProxyType(
     }
 )
 _THINGS: Final = frozenset({Intent.GPU_REQUEST, Intent.DATA_REQUEST, Intent.DEPLOY_REQUEST})
+_LONGEST_WISH: Final = 300
+"""Tokens of one wish: what goes on for longer is pasted text, and no more of the wish."""
 _VOTES: Final = frozenset({Intent.REQUEST_APPROVE, Intent.REQUEST_DENY})
 
 
@@ -74,7 +76,7 @@ def _sheet(
     whole: Skeleton, wishes: list[Wish], bare: str, folded: str, now: datetime, vocabulary: Vocabulary, sender: str
 ) -> Sheet:
     first = wishes[0]
-    part = whole.part(first.start, first.end)
+    part = whole.part(first.start, min(first.end, first.start + _LONGEST_WISH))
     words, zone = purpose_of(part, bare) if first.intent in _THINGS else ("", set())
     clause = Skeleton.of([token for at, token in enumerate(part.tokens) if at not in zone])
     shared = len(wishes) > 1 and wishes[1].intent is first.intent and not part.found("span", "until", "window", "next")

@@ -18,6 +18,9 @@ _OFFSETS: Final = {"utc": 0, "gmt": 0, "cet": 1, "cest": 2, "mez": 1, "mesz": 2,
 _PLACES: Final = {"et": "America/New_York", "pt": "America/Los_Angeles", "berlin": "Europe/Berlin",
                   "paris": "Europe/Paris", "madrid": "Europe/Madrid", "london": "Europe/London", "tokyo": "Asia/Tokyo",
                   "zurich": "Europe/Zurich"}  # fmt: skip
+FARTHEST_S: Final = 3e9
+"""About a century: what lies farther away is no moment that anything is planned for."""
+_YEARS: Final = range(2000, 2100)
 _LAST_PM, _NOON = 7, 12
 
 DayKind = Literal["offset", "weekday", "date", "month_end", "undecided"]
@@ -76,7 +79,7 @@ def resolve(
         past: whether days without a year or week are the most recent ones (audit) and not those ahead.
     """
     if point.after_s is not None:
-        return now + timedelta(seconds=point.after_s)
+        return now + timedelta(seconds=point.after_s) if abs(point.after_s) < FARTHEST_S else None
     base = now.astimezone(point.zone) if point.zone else now
     follows = after is not None and (point.day is None or (point.day.kind == "weekday" and not point.day.which))
     origin = after.astimezone(base.tzinfo) if after is not None and follows else base
@@ -130,6 +133,8 @@ def _weekday(day: Day, now: datetime, *, past: bool) -> datetime:
 
 def _dated(day: Day, now: datetime, *, past: bool) -> datetime | None:
     try:
+        if day.year and day.year not in _YEARS:
+            return None
         if day.year:
             return now.replace(year=day.year, month=day.month, day=day.n)
         found = now.replace(month=day.month, day=day.n)

@@ -30,7 +30,8 @@ _NODES_OF: Final = re.compile(
 )
 _NODES: Final = re.compile(rf"(?:\b(NUM|a) )?(?:(?:full|whole|entire|complete|x) )*(?:GPU )?\b{_NODE}\b")
 _BESIDE: Final = re.compile(
-    rf"\bNUM {_ADJ}{DEVICE}\b|\b{DEVICE} (?:(?:x|×|times|:|=|\*|\() )?NUM\b(?! (?:x|×|replicas|%|percent|people))"
+    rf"\bNUM {_ADJ}{DEVICE}\b(?! (?:- )?(?:hour|day|minute|week)\b)|\bNUM more\b"
+    rf"|\b{DEVICE} (?:(?:x|×|times|:|=|\*|\() )?NUM\b(?! (?:x|×|replicas|%|percent|people))"
     rf"|\b(?:gpu_?count|count|qty|quantity|number|anzahl|cantidad|nombre)(?: of gpus)? (?:(?:[:=]|is) )?NUM\b"
 )
 _ARTICLE: Final = re.compile(
@@ -60,6 +61,10 @@ _EACH_OF: Final = re.compile(
     r"|researchers|members)\b[^.;]{0,40}\beach\b"
 )
 
+_MOST: Final = 1e15
+_OWNED: Final = re.compile(
+    r"\b(?:have|has|got|hold|running|using)\b[^,.;]{0,40}\balready\b|\balready (?:have|has|got|hold|running|using)\b[^,.;]{0,40}"
+)
 _DOZEN: Final = 12.0
 _EACH: Final = re.compile(r"\beach\b")
 
@@ -123,12 +128,12 @@ def count_of(skeleton: Skeleton, per_node: int | None, folded: str) -> Count:
     found = list(_candidates(skeleton, per_node))
     choice = choose(skeleton, found)
     if choice.values:
-        return Count(choices=tuple(int(each) for each in choice.values))
+        return Count(choices=tuple(int(each) for each in choice.values if each < _MOST))
     if choice.value is None:
         return Count(said=choice.said)
     value = choice.value * _each(skeleton)
-    if value != int(min(value, 1e15)) or value < 0:
-        return Count(said=f"{value:g}" if value < 1e15 else "a number without end")  # noqa: PLR2004
+    if value != int(min(value, _MOST)) or value < 0:
+        return Count(said=f"{value:g}" if value < _MOST else "a number without end")
     return Count(value=int(value), corrected=choice.corrected)
 
 
@@ -153,7 +158,7 @@ def _candidates(skeleton: Skeleton, per_node: int | None) -> Iterator[tuple[int,
         if match.group(1) or re.search(r"(?:^|[,;:] )(?:GPU )?" + _NODE, text[: match.end()][-40:]):
             number = _numbers(skeleton, match) or [1.0]
             yield from _take(skeleton, match, taken, None if per_node is None else number[0] * per_node)
-    taken |= {_people(skeleton, match) for match in _EACH_OF.finditer(text)}
+    taken |= _of_others(skeleton)
     for pattern in (_BESIDE, _CORRECTED, _ALONE):
         for match in pattern.finditer(text):
             at = _numbers_at(skeleton, match)[-1:] if pattern is _CORRECTED else _numbers_at(skeleton, match)[:1]
@@ -165,6 +170,12 @@ def _candidates(skeleton: Skeleton, per_node: int | None) -> Iterator[tuple[int,
         if index not in taken:
             taken.add(index)
             yield index, 1.0
+
+
+def _of_others(skeleton: Skeleton) -> set[int]:
+    """Numbers of what somebody has already, and of people: no devices that are asked for."""
+    owned = {at for match in _OWNED.finditer(skeleton.text) for at in _numbers_at(skeleton, match)}
+    return owned | {_people(skeleton, match) for match in _EACH_OF.finditer(skeleton.text)}
 
 
 def _take(

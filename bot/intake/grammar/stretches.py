@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bot.intake.grammar.moments import Day, Period, date_of, next_month, start_of_day
+from bot.intake.grammar.moments import FARTHEST_S, Day, Period, date_of, next_month, start_of_day
 from bot.intake.vocabulary import Conventions
 
 
@@ -31,9 +31,9 @@ def stretch(period: Period, now: datetime) -> tuple[datetime, datetime] | None:
     today = start_of_day(now)
     if period.name == "last" and period.n is not None:
         seconds = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800, "fortnight": 1209600}.get(period.unit)
-        if seconds:
+        if seconds and period.n * seconds < FARTHEST_S:
             return now - timedelta(seconds=period.n * seconds), now
-        months = {"month": 1, "quarter": 3, "year": 12}.get(period.unit, 0) * int(period.n)
+        months = {"month": 1, "quarter": 3, "year": 12}.get(period.unit, 0) * int(min(period.n, 1e5))
         return (_months_back(now, months), now) if months else None
     if period.name == "month":
         return _month(int(period.n or 0), period.year, today)

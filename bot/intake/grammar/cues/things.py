@@ -37,6 +37,14 @@ _ACCESS_WISH: Final = re.compile(
     r"|\b(?:rights|permissions?) (?:for|on|to)\b|\b(?:dataset|data set|table|dump)\b"
 )
 _NO_DEPLOY: Final = re.compile(rf"\b{NOT}\b[^.;]{{0,15}}\b(?:deploy|ship|roll|promote|release|push|launch)\b")
+_ASKS_ABOUT: Final = re.compile(
+    r"^(?:(?:so|and|but|hey|hi|,|¿) )*"
+    r"(?:should|shall|when|which|where|what|how|who|is|are|was|has|did|does|if)\b"
+)
+_HAPPENED: Final = re.compile(
+    r"\b(?:failed|fails|crashed|crashes|broke|broken|succeeded"
+    r"|is down|timed out|went (?:well|fine|wrong|bad)|looks (?:good|bad))\b"
+)
 _DEVICES: Final = re.compile(r"\b(?:GPU|UNKNOWNGPU|gpus?|accelerators?)\b")
 _ONE: Final = re.compile(r"\ba (?:\w+ )?GPU")
 _NODES: Final = re.compile(r"\b(?:NUM|a) nodes?\b")
@@ -55,8 +63,10 @@ def counts_devices(clause: Skeleton) -> bool:
 
 
 def wants_thing(clause: Skeleton) -> Intent | None:
-    """Return deploy, data or gpu.request when the clause wishes for one, OTHER when it forbids a deployment."""
+    """Return deploy, data or gpu.request when the clause wishes for one, OTHER when it forbids or tells of a deployment."""
     if clause.has(_DEPLOY_VERB) and clause.has(_NO_DEPLOY):
+        return Intent.OTHER
+    if "MODEL" in clause.text and _tells(clause):
         return Intent.OTHER
     if counts_devices(clause) and not clause.has(_DEPLOY_VERB):
         return Intent.GPU_REQUEST
@@ -68,6 +78,11 @@ def wants_thing(clause: Skeleton) -> Intent | None:
     if _wants_devices(clause):
         return Intent.GPU_REQUEST
     return _unnamed(clause)
+
+
+def _tells(clause: Skeleton) -> bool:
+    """Whether a deployment is only asked about or told of."""
+    return clause.has(_ASKS_ABOUT) or (clause.has(_HAPPENED) and not clause.has(_DEPLOY_VERB))
 
 
 def _deploys_named(clause: Skeleton) -> bool:

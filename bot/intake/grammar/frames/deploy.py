@@ -33,6 +33,10 @@ _REPLICAS: Final = re.compile(
     r"|%))|\b(?:replicas?)\b.*\b(?:to|make it|make that) NUM\b"
 )
 _PERCENT: Final = re.compile(r"\bNUM (?:%|percent)")
+_CHANGED: Final = re.compile(
+    r"\b(?:no|sorry|actually|rather|wait|make (?:it|that))(?: ,)* NUM\b"
+    r"(?! (?:gpus?|GPU|%|percent|replicas?|instances?|pods?|copies))"
+)
 _RANGE: Final = re.compile(
     r"\bNUM (?:-|to|or) NUM (?:replicas?|instances?|pods?|copies|%|percent)|\bvague (?:replicas?"
     r"|instances?|pods?|copies)"
@@ -108,6 +112,10 @@ def _number(sheet: Sheet, pattern: re.Pattern[str], slot: str) -> int | None:
         numbers = [at for at in range(first, last + 1) if sheet.clause.tokens[at].kind == "num"]
         at = numbers[-1] if numbers else first
         found.append((at, float(sheet.clause.tokens[at].value) if numbers else 1.0))
+    changed = _CHANGED.search(sheet.clause.text) if found else None
+    if changed and sheet.clause.index(changed.end() - 1) > max(at for at, _ in found):
+        sheet.doubt(slot, DoubtReason.COMPETING)
+        return None
     choice = choose(sheet.clause, found)
     if choice.values:
         sheet.doubt(slot, DoubtReason.COMPETING, candidates=tuple(f"{each:g}" for each in choice.values))

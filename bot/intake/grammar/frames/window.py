@@ -18,6 +18,7 @@ from bot.intake.grammar.words import lexicon
 from bot.intake.reading import DoubtReason
 
 _AGREE_S: Final = 60
+_MOST_UNITS: Final = 1e6
 _REPEATED: Final = re.compile(
     r"\b(?:make|change|turn) (?:it|that)(?: to)? NUM\b(?! (?:GPU|gpus?|replicas|cards|percent))"
     r"|\b(?:no|sorry|rather|actually)(?: ,)? NUM(?: [.!])*$"
@@ -49,7 +50,7 @@ def fill_window(sheet: Sheet, *, starts: bool = True) -> None:
 
 
 _ASIDE: Final = re.compile(
-    r"[.!?] (?:we|i|they|he|she|it|our|my|there|wir|nous|on)\b(?![^.!?]*\b(?:need|want|start"
+    r"(?:^|[.!?] )(?:we|i|you|they|he|she|it|our|my|there|this|that|wir|nous|on)\b(?![^.!?]*\b(?:need|want|start"
     r"|starts|from|UNTIL|SPAN|GPU|DATA)\b)[^.!?]*"
 )
 
@@ -167,7 +168,7 @@ def _repeated(sheet: Sheet, source: Skeleton, found: list[tuple[int, float | Non
         return [(at, -1.0)]
     single = _unit_seconds(source.tokens[last], sheet)
     number = next((float(token.value) for token in source.tokens[at : at - 3 : -1] if token.kind == "num"), None)
-    if single is None or number is None:
+    if single is None or number is None or not 0 < number < _MOST_UNITS:
         sheet.doubt("duration_s", DoubtReason.COMPETING, sheet.said(source.tokens[at]))
         return [(at, -1.0)]
     return [(at, number * single)]
@@ -194,7 +195,6 @@ def _together(sheet: Sheet, window: Window, *, starts: bool) -> None:
         begin = window.start or sheet.now
         length = (window.end - begin).total_seconds()
         if window.held is not None and abs(window.held - length) > _AGREE_S and window.start is None:
-            window.start, window.end = window.end - timedelta(seconds=window.held), window.end
             sheet.doubt("start", DoubtReason.COMPETING)
             window.start = window.end = None
         elif window.held is not None and abs(window.held - length) > _AGREE_S:

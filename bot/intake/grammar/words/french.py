@@ -137,4 +137,6 @@ PHRASES: Final = {
     "wait": "attends|attendez",
     "or": "ou",
 }
-MARKERS: Final = frozenset({"le", "les", "quelle", "plus", "une", "pour", "avec", "sur", "dans", "je", "nous", "du", "acces", "des"})
+MARKERS: Final = frozenset(
+    {"le", "les", "quelle", "plus", "une", "pour", "avec", "sur", "dans", "je", "nous", "du", "acces", "des"}
+)

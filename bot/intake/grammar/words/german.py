@@ -134,4 +134,23 @@ PHRASES: Final = {
     "wait": "moment|warte|halt",
     "or": "oder",
 }
-MARKERS: Final = frozenset({"ich", "fur", "und", "bitte", "ist", "nicht", "wir", "mit", "auf", "wer", "uber", "mich", "welche", "bei", "kann", "mehr"})
+MARKERS: Final = frozenset(
+    {
+        "ich",
+        "fur",
+        "und",
+        "bitte",
+        "ist",
+        "nicht",
+        "wir",
+        "mit",
+        "auf",
+        "wer",
+        "uber",
+        "mich",
+        "welche",
+        "bei",
+        "kann",
+        "mehr",
+    }
+)
