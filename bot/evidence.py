@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +13,12 @@ from bot.house import House
 from bot.periods import Period, period_in
 from ledger.audit import Verdict, verify_bundle, verify_store
 from ledger.book import Write
-from ledger.export.bundle import Choice, read_bundle, table, write_bundle
+from ledger.export.bundle import Choice, read_bundle, write_bundle
+from ledger.export.take import write_lines
 from ledger.log.store import ANY
 from ledger.streams.house import Exported
 
-FORMATS: Final = ("bundle", "csv")
+FORMATS: Final = ("bundle", "csv", "jsonl")
 ONLY_AUDITORS: Final = "Only an auditor exports the ledger."
 _REQUEST: Final = re.compile(r"\b(?:REQ-|#)([1-9][0-9]{2,8})\b", re.IGNORECASE)
 _FORMAT: Final = re.compile(rf"\b({'|'.join(FORMATS)}|zip)\b", re.IGNORECASE)
@@ -26,7 +26,7 @@ _FORMAT: Final = re.compile(rf"\b({'|'.join(FORMATS)}|zip)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody wants exported: everything, a period, a request; as a bundle or a table."""
+    """What somebody wants exported: everything, a period, a request; as a bundle, a table or JSON lines."""
 
     period: Period | None = None
     request: int | None = None
@@ -78,7 +78,7 @@ def export(house: House, slack: str, subject: str, wish: Wish) -> Export | Refus
     choice = Choice(
         since=period.since if period else None, until=period.until if period else None, request=wish.request
     )
-    write = _bundle if wish.form == "bundle" else _table
+    write = _bundle if wish.form == "bundle" else _lines
     sha256, verdict, entries = write(house, path, size, choice)
     entry = Exported(by=subject, format=wish.form, start=0, stop=size, sha256=sha256)
     receipt = house.book.append(Write(stream="audit", expected=ANY, entries=(entry,), actor=subject))
@@ -91,8 +91,13 @@ def _bundle(house: House, path: Path, size: int, choice: Choice) -> tuple[str, V
     return sha256, verify_bundle(bundle, key=house.signer.verifier_key), len(bundle.entries)
 
 
-def _table(house: House, path: Path, size: int, choice: Choice) -> tuple[str, Verdict, int]:
-    """The entries as CSV. A table proves nothing by itself; what is verified is the ledger it was taken from."""
-    entries = [stored for stored in house.book.store.scan(0, size) if choice.takes(stored)]
-    path.write_text(table(entries), newline="")
-    return hashlib.sha256(path.read_bytes()).hexdigest(), verify_store(house.book.store), len(entries)
+def _lines(house: House, path: Path, size: int, choice: Choice) -> tuple[str, Verdict, int]:
+    """The entries as CSV or JSON lines. They prove nothing by themselves; what is verified is the ledger they were taken from."""
+    counted = 0
+
+    def count(so_far: int) -> None:
+        nonlocal counted
+        counted = so_far
+
+    sha256 = write_lines(path, path.suffix.removeprefix("."), house.book.store, size, choice, count)
+    return sha256, verify_store(house.book.store), counted

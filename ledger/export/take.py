@@ -94,7 +94,7 @@ def _write(
         size = covered
         sha256 = write_bundle(output, book.store, size, note, genesis.checkpoint_key, choice, count)
     else:
-        sha256 = _write_lines(output, _counted(_lines(kind, book.store, size, choice), count))
+        sha256 = write_lines(output, kind, book.store, size, choice, count)
     seq = _enter(book, kind, choice, size, sha256) if enter else None
     return Taken(entries=counted, size=size, sha256=sha256, seq=seq)
 
@@ -121,11 +121,13 @@ def _counted(entries: Iterator[bytes], count: Callable[[int], None]) -> Iterator
         count(so_far)
 
 
-def _write_lines(output: Path, entries: Iterator[bytes]) -> str:
-    """Write the lines and return the file's SHA-256."""
+def write_lines(
+    output: Path, kind: str, store: Store, size: int, choice: Choice, progress: Callable[[int], None] = lambda _: None
+) -> str:
+    """Write `choice` of the first `size` entries as `jsonl` or `csv` and return the file's SHA-256."""
     digest = hashlib.sha256()
     with output.open("xb") as file:
-        for line in entries:
+        for line in _counted(_lines(kind, store, size, choice), progress):
             digest.update(line)
             file.write(line)
     return digest.hexdigest()
