@@ -272,10 +272,10 @@ def test_of_two_ways_down_to_a_price_the_nearer_is_offered():
     assert (nearest.form.gpus, nearest.form.duration_s) == (1, 35 * 3600)
 
 
-def test_another_pool_is_offered_where_this_one_is_closed():
+def test_a_pool_that_holds_no_device_of_the_type_is_not_offered():
     only = under(rule(id="only", res="gpu:a100-shared", act="use", limit="gpus<=8"), keep=False)
     form = gpus(2, 2, pool="h100-shared", gpu_type="h100-80gb")
-    assert only.nearest(MIRA, form, KNOWN) is None, "the other pool holds no device of that type"
+    assert only.nearest(MIRA, form, KNOWN) is None
 
 
 def test_who_has_no_role_gets_no_nearest_request():
