@@ -37,6 +37,8 @@ PEOPLE: Final = (
     ("U05ODILE", "Odile", "Auditor"),
     ("U06KOFI", "Kofi", "Admin"),
     ("U07ADA", "Ada", "Admin"),
+    ("U08RAVI", "Ravi", "Engineer, platform"),
+    ("U09LENA", "Lena", "Finance"),
 )
 CHANNELS: Final = (
     ("gpu-requests", "Mention @quartermaster to ask for GPU time"),
