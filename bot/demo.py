@@ -45,6 +45,7 @@ CHANNELS: Final = (
     ("deployments", "Mention @quartermaster to ask for a deployment"),
     ("data-access", "Mention @quartermaster to ask for data"),
 )
+_HANG_UP_S: Final = 5.0
 _TOKENS: Final = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
 
 
@@ -143,8 +144,16 @@ def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool) -> 
     finally:
         stop.set()
         follower.join(5)
-        handler.close()
+        hang_up(handler)
         made.tables.close()
+
+
+def hang_up(handler: SocketModeHandler) -> None:
+    """End the connection. The client's own close can wait for ever when it comes while a session changes."""
+    handler.client.auto_reconnect_enabled = False
+    closing = threading.Thread(target=handler.close, name="hang-up", daemon=True)
+    closing.start()
+    closing.join(_HANG_UP_S)
 
 
 def _crew(stack: ExitStack, settings: HouseSettings, *, simulate: bool) -> str:

@@ -10,7 +10,7 @@ import pytest
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 
 from bot.app import SlackSettings, build_app
-from bot.demo import CHANNELS, PEOPLE
+from bot.demo import CHANNELS, PEOPLE, hang_up
 from bot.house import open_house
 from bot.slack import web_client
 from bot.workspace.model import Channel, Person
@@ -59,7 +59,7 @@ class Stage:
     def stop(self):
         self._stop.set()
         self._follower.join(20)
-        self._handler.close()
+        hang_up(self._handler)
         self.made.tables.close()
 
     @property
