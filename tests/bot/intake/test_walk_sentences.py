@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from conftest import RULES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.intake.forms import Other, Unclear, Understood, understand
@@ -129,11 +129,13 @@ def test_verbs_about_requests(text, intent):
 
 
 @given(st.text(max_size=400))
+@settings(deadline=None)
 def test_no_text_makes_it_raise(text):
     heard(text)
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)
 def test_no_words_around_it_change_the_resource(text):
     found = heard(f"4 h100 for 3 hours because: {text}")
     if isinstance(found, Understood) and isinstance(found.form, GpuForm):
