@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
+from bot.blocks.words import duration
 from bot.crew import Crew
 from bot.desk import Desk
 from bot.errors import Reason, Refused
@@ -180,8 +180,8 @@ def _plain(policy: Policy, understood: Understood) -> str:
     form = understood.form
     if isinstance(form, GpuForm):
         label = policy.catalogue.gpu_types[form.gpu_type].label
-        hours = timedelta(seconds=form.duration_s)
-        return f"{form.gpus} × {label} for {hours}, {policy.money(policy.catalogue.price(form))}."
+        price = policy.money(policy.catalogue.price(form))
+        return f"{form.gpus} × {label} for {duration(form.duration_s)}, {price}."
     return f"{form.action} {form.resource}."
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from bot.blocks.parts import Message, actions, button, context, fields, header, section
 from bot.blocks.words import Voice, either, shown
 from bot.desk import Preview
+from bot.intake.reading import Intent
 from ledger.nouns import DataForm
 
-SIMULATED: Final = "Nothing outside this machine carries this out yet. Here it is simulated"
-NOBODY: Final = "Nothing carries this out yet. It would be approved, and then not start"
+SIMULATED: Final = "Nothing outside this machine carries this out yet. Here it is simulated."
+NOBODY: Final = "Nothing carries this out yet. It would be approved, and then not start."
 DISCARDED: Final = "Discarded. Nothing was sent."
+_ALSO: Final = {
+    Intent.GPU_REQUEST: "GPU time",
+    Intent.DATA_REQUEST: "data access",
+    Intent.DEPLOY_REQUEST: "a deployment",
+    Intent.REQUEST_STATUS: "the state of a request",
+}
 EXPIRED: Final = "Not confirmed in time. Nothing was sent. Ask again when you are ready."
 
 
@@ -64,6 +72,15 @@ def _denied(draft_id: str, preview: Preview, voice: Voice) -> list[dict[str, obj
         buttons.insert(0, button("qm_nearest", near.label, draft_id, "primary"))
     blocks.append(context("Nothing is sent yet. Asking all the same is entered in the ledger as denied."))
     return [*blocks, actions(*buttons, button("qm_discard", "Discard", draft_id))]
+
+
+def left_out(also: Sequence[Intent], without: Sequence[str]) -> str:
+    """Return the sentence about what was heard and is not in the form; empty when everything is."""
+    words = [_ALSO.get(intent, "something else") for intent in dict.fromkeys(also)]
+    sentences = [f"You also asked for {either(words, 'and')}: write that in a message of its own."] if words else []
+    if "start" in without:
+        sentences.append("It starts when it is approved, not at the time you named.")
+    return " ".join(sentences)
 
 
 def line(text: str) -> Message:

@@ -24,6 +24,8 @@ class Understood:
     purpose: str
     also: tuple[Intent, ...] = ()
     """Other wishes of the same message, which were heard and are not in the form."""
+    without: tuple[str, ...] = ()
+    """Slots that were said and have no place in such a form: a deployment starts when it is approved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,9 @@ def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understo
     form = build(dict(reading.slots), catalogue, now, doubts)
     if form is None or doubts:
         return Unclear(reading=reading, doubts=tuple(doubts))
-    return Understood(form=form, purpose=str(reading.slots.get("purpose") or ""), also=reading.also)
+    without = ("start",) if isinstance(form, DeployForm) and reading.slots.get("start") is not None else ()
+    purpose = str(reading.slots.get("purpose") or "")
+    return Understood(form=form, purpose=purpose, also=reading.also, without=without)
 
 
 def _several(reading: Reading) -> list[Doubt]:

@@ -115,7 +115,7 @@ class Asking(Manners):
         voice = self._voice(draft.slack)
         if draft.form is not None:
             preview = self.desk.preview(draft.slack, draft.form)
-            note = self._executor_note(draft.form)
+            note = " ".join(part for part in (self._executor_note(draft.form), self._left_out(draft)) if part)
             return asking.read_back(draft.id, preview, draft.purpose, voice, executor_note=note)
         still = self._still_open(draft)
         slots, doubts = (still.slots, still.doubts) if isinstance(still, Open) else ({}, ())
@@ -130,6 +130,13 @@ class Asking(Manners):
         if form.resource.startswith("gpu:"):
             return ""
         return asking.SIMULATED if self._simulate else asking.NOBODY
+
+    def _left_out(self, draft: Draft) -> str:
+        """What the sentence said beside the form that is shown: nobody may think that it was asked for too."""
+        heard = self._still_open(draft)
+        if not isinstance(heard, Understood) or heard.form != draft.form:
+            return ""
+        return asking.left_out(heard.also, heard.without)
 
     # -- what its buttons do --------------------------------------------------------------------------------------
 

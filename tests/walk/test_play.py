@@ -56,5 +56,5 @@ def test_the_case_table_is_a_command():
 
 def test_verify_names_what_is_missing(tmp_path):
     done = quartermaster("ledger", "verify", "--database", str(tmp_path / "nothing"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no ledger" in done.stderr

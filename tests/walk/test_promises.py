@@ -12,7 +12,7 @@ from conftest import INES, KOFI, MIRA, NOOR, ODILE, TOMAS, Hand, make_world
 from bot.blocks.parts import Ref
 from bot.desk import Desk
 from bot.errors import Reason, Refused
-from bot.tables import Tables
+from bot.tables import Draft, State, Tables
 from ledger.audit import Kind, verify_store
 from ledger.book import Write, open_sqlite
 from ledger.errors import ReadOnlyError, UnlawfulError
@@ -670,17 +670,31 @@ def test_a_button_says_only_what_we_wrote_on_it():
 
 
 def test_a_draft_is_taken_once_and_an_event_is_heard_once_over_restarts(tmp_path):
+    now = Hand()()
     tables = Tables(tmp_path / "desk.sqlite3")
-    form = DataForm(resource="data:web_clicks", access=Access.READ, duration_s=3600)
-    words = {"purpose": "", "said": "", "channel": "C1", "thread": ""}
-    draft = tables.new_draft(MIRA, form, **words, now=Hand()())
-    assert [tables.use_draft(draft), tables.use_draft(draft)] == [True, False]
-    assert tables.draft(draft) is None
-    assert tables.first_time("event:Ev1")
+    draft = Draft(
+        id="d1",
+        root="d1",
+        slack=MIRA,
+        kind="data",
+        form=DataForm(resource="data:web_clicks", access=Access.READ, duration_s=3600),
+        answers={},
+        purpose="",
+        said="",
+        channel="C1",
+        inside="",
+        thread="",
+        replacing=None,
+        asked_at=now,
+        expires=now + timedelta(minutes=30),
+    )
+    assert [tables.new_draft(draft), tables.new_draft(draft)] == [True, False]
+    assert [tables.take_draft("d1", State.SENDING), tables.take_draft("d1", State.SENDING)] == [True, False]
+    assert tables.first_time("event:Ev1", now)
     tables.close()
     again = Tables(tmp_path / "desk.sqlite3")
-    assert [again.first_time("event:Ev1"), again.first_time("event:Ev2")] == [False, True]
-    assert not again.use_draft(draft)
+    assert [again.first_time("event:Ev1", now), again.first_time("event:Ev2", now)] == [False, True]
+    assert not again.take_draft("d1", State.SENDING)
     again.close()
 
 

@@ -21,7 +21,7 @@ EXTEND: Final = re.compile(
     rf"|UNTIL|NEXT)\b"
     rf"|\b(?:another|more|extra|additional)\b.{{0,20}}\bSPAN\b|\bSPAN (?:more|extra|longer|additional"
     rf"|on top)\b|\b(?:more|extra|additional)\b.*\bID\b|\bSPAN (?:for|on|to) ID\b|\b(?:give|add)\b.*\bSPAN\b.*\bID\b"
-    rf"|\b(?:push|move|set)\b.{0, 20}\bend\b.*\bID\b|^(?:please |, )*ID (?:for )?(?:UNTIL|SPAN"
+    rf"|\b(?:push|move|set)\b.{{0,20}}\bend\b.*\bID\b|^(?:please |, )*ID (?:for )?(?:UNTIL|SPAN"
     rf"|another SPAN|\+ SPAN|more SPAN)|\bkeep\b.*\b{_THING}\b.*\b(?:UNTIL|SPAN)\b|\badd\b SPAN\b.*\bto\b"
     rf"|\bUNTIL\b.*\binstead\b.*\bID\b|\bID\b.*\b(?:expire|end|finish|run)s?\b.*\b(?:later|UNTIL)\b(?! ago)"
 )
@@ -31,7 +31,7 @@ RELEASE: Final = re.compile(
     rf"|terminate|end|stop|kill)\b[^.;]{{0,30}}(?:\bID\b|\b{_OBJECT} (?:\w+ )?{_THING}\b)|\b(?:give"
     rf"|hand|giving|handing|send|bring|gib|take)\b[^.;]{{0,40}}\bback\b"
     rf"|\b(?:done|finished|through|complete) with\b[^.;]{{0,20}}(?:\bID\b|{_THING})"
-    rf"|\bneed\b[^.;]{0, 40}\bnot more\b|\bno longer (?:need"
+    rf"|\bneed\b[^.;]{{0,40}}\bnot more\b|\bno longer (?:need"
     rf"|using|use|require)|\b(?:not|don't|dont|doesn't) (?:need|using|use)\b[^.;]{{0,40}}\b(?:anymore"
     rf"|any more|any longer)\b|\bfree again\b|\bID\b[^.;]{{0,20}}\b(?:release|back|can be freed"
     rf"|free|return|finished|is done|done)\b|\b{_THING}\b[^.;]{{0,15}} (?:can be (?:freed|released"
