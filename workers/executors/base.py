@@ -5,6 +5,8 @@ A new executor passes `tests/contracts/test_executor.py` and declares how firmly
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -18,6 +20,38 @@ class Observation(StrEnum):
     GONE = "gone"
     UNKNOWN = "unknown"
     """It cannot say; nobody may conclude anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The backend has accepted the grant and not started it.
+
+    Args:
+        place: 1 is next in line; None when the backend does not say.
+        estimate: when the backend expects to start it, aware UTC.
+        why: a plain sentence.
+    """
+
+    place: int | None
+    estimate: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One access that the backend holds now.
+
+    Args:
+        key: our grant key; None when no grant of ours explains it.
+        who: the backend's name for who has it.
+        what: what they have, in the backend's words.
+        wrong: empty, or what is not as granted, in a plain sentence.
+    """
+
+    key: str | None
+    who: str
+    what: str
+    wrong: str
 
 
 class Executor(Protocol):
@@ -45,5 +79,17 @@ class Executor(Protocol):
 
         Raises:
             BackendError: the backend did not do it; try again.
+        """
+        ...
+
+
+class Surveyed(Protocol):
+    """An executor whose backend can be read whole, so that access nobody granted is found."""
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """Return every access that the backend holds now.
+
+        Raises:
+            BackendError: it cannot be read; nobody may conclude anything.
         """
         ...
