@@ -141,7 +141,7 @@ def test_a_receipt_names_exactly_the_devices_of_the_type_that_was_granted(desk):
     job = desk.job(grant)
     assert (job.name, job.gpus.gres, job.comment[:37]) == ("qm-REQ-1001", "gpu:h100:3", f"qm1:{grant.key}:")
     assert job.end is not None
-    assert timedelta(0) <= job.end - grant.not_after < timedelta(minutes=1)
+    assert timedelta(0) <= job.end - grant.not_after <= timedelta(seconds=61)
 
 
 def test_the_note_of_a_receipt_runs_a_command_on_the_granted_devices(desk):
@@ -175,12 +175,13 @@ def test_a_window_that_lies_ahead_does_not_start_before_it(desk):
     assert isinstance(pending, Pending)
     assert (pending.place, pending.why) == (None, "Its start lies in the future.")
     assert pending.estimate is not None
-    assert timedelta(0) <= pending.estimate - start < timedelta(seconds=3)
+    assert timedelta(0) <= pending.estimate - start <= timedelta(seconds=3)
     desk.becomes_running(grant)
     job = desk.job(grant)
     assert job.start is not None
     assert job.start >= start
-    assert desk.jobs(grant)[0].end - grant.not_after < timedelta(minutes=1)
+    assert job.end is not None
+    assert job.end - grant.not_after <= timedelta(seconds=63)
 
 
 def test_whoever_does_not_fit_waits_in_line_and_starts_without_being_asked_again(desk):
@@ -272,7 +273,7 @@ def test_an_extension_moves_the_end_and_interrupts_nothing(desk):
     assert desk.running(longer).devices == receipt.devices
     job = desk.job(longer)
     assert job.id == number
-    assert timedelta(0) <= job.end - longer.not_after < timedelta(minutes=1)
+    assert timedelta(0) <= job.end - longer.not_after <= timedelta(seconds=61)
     with pytest.raises(StaleGrantError):
         desk.executor.ensure(grant)
 
@@ -388,37 +389,38 @@ def test_a_cancelled_job_that_comes_back_with_the_controller_is_reported_and_can
 
 
 def test_a_number_that_another_job_has_by_now_is_not_taken_for_ours(desk):
-    time.sleep(SAVED_S)
     grant = a_grant()
+    time.sleep(SAVED_S)
     desk.running(grant)
     number = desk.job(grant).id
     desk.crash_of_the_controller()
-    (desk.cluster.run / "stranger").write_text("#!/bin/sh\nsleep 60\n")
-    made = desk.cluster.command(
-        "sbatch", "--parsable", "--gres=gpu:h100:1", "-t5", "-o/dev/null", f"{desk.cluster.run}/stranger"
+    until(
+        lambda: (stranger(desk, "--gres=gpu:h100:1"), any(job.id == number and job.live for job in desk.client.jobs()))[
+            1
+        ]
     )
-    assert made.stdout.strip() == str(number), "this test needs a controller that gives the number again"
     assert desk.executor.observe(grant) is Observation.GONE
     desk.executor.revoke(grant)
-    assert [job.id for job in desk.client.jobs() if job.live] == [number]
+    assert number in {job.id for job in desk.client.jobs() if job.live}
 
 
 def test_without_a_controller_nobody_knows_and_nothing_is_lost(desk):
-    grant = a_grant()
+    grant, other = a_grant(), a_grant(request=1002)
     desk.running(grant)
     time.sleep(SAVED_S)
+    hasty = replace(desk.settings, timeout=timedelta(seconds=2))
+    executor = SlurmExecutor(hasty, open_client(hasty))
     desk.cluster.kill_controller()
     try:
-        assert desk.executor.observe(grant) is Observation.UNKNOWN
-        for call in (desk.executor.ensure, desk.executor.revoke):
+        assert executor.observe(grant) is Observation.UNKNOWN
+        for call in (lambda: executor.ensure(other), lambda: executor.revoke(other), executor.holdings):
             with pytest.raises(BackendError):
-                call(later(grant) if call == desk.executor.ensure else a_grant())
-        with pytest.raises(BackendError):
-            desk.executor.holdings()
+                call()
     finally:
         desk.cluster.start_controller()
     assert desk.executor.observe(grant) is Observation.HELD
-    assert len(desk.jobs(grant)) == 1
+    with pytest.raises(StaleGrantError):
+        desk.executor.ensure(other)
 
 
 def test_a_grant_for_nodes_that_are_down_waits_and_says_so(desk):

@@ -17,6 +17,7 @@ from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Holding, Observation, Pending
 from workers.executors.slurm.plan import (
     can_become,
+    delay_s,
     form_of,
     gpus_of,
     limit_fits,
@@ -167,14 +168,13 @@ class SlurmExecutor:
 
     def _order(self, grant: Grant, holder: Account, gpus: Gpus) -> Order:
         note, begin = note_of(grant), self._begin(grant)
-        delay = (begin - self._clock()).total_seconds()
         return Order(
             name=f"{self._settings.prefix}-{request_name(grant.request)}",
             note=note,
             holder=holder,
             partition=self._settings.partition,
             gpus=gpus,
-            delay_s=int(-(-delay // 1)),
+            delay_s=delay_s(begin, self._clock()),
             minutes=minutes_until(note.end, begin),
             script=holding_script(self._settings.bin),
         )

@@ -44,13 +44,14 @@ def answer_of(body: Any) -> Mapping[str, Any]:
     """
     if not isinstance(body, Mapping):
         raise UnreachableError("Slurm's answer is not what was expected")
-    for error in body.get("errors") or ():
-        number = int(error.get("error_number", error.get("error_code", -1)))
-        said = plain(str(error.get("error") or error.get("description") or "no reason given"))
-        if any(number in numbers for numbers in _REFUSALS):
-            raise RefusedError(f"Slurm refused: {said}")
-        raise UnreachableError(f"Slurm did not answer: {said}")
-    return body
+    errors = list(body.get("errors") or ())
+    if not errors:
+        return body
+    numbers = [int(error.get("error_number", error.get("error_code", -1))) for error in errors]
+    said = plain(str(errors[0].get("error") or errors[0].get("description") or "no reason given"))
+    if any(number in refusals for number in numbers for refusals in _REFUSALS):
+        raise RefusedError(f"Slurm refused: {said}")
+    raise UnreachableError(f"Slurm did not answer: {said}")
 
 
 def jobs_of(body: Any) -> tuple[Job, ...]:
@@ -123,7 +124,7 @@ def indices(text: str) -> list[int]:
 
 def plain(said: str) -> str:
     """Return one printable line of at most 200 characters without the program's own prefix."""
-    line = " ".join(said.split()).rpartition("error: ")[2]
+    line = " ".join(said.split()).rpartition("error: ")[2].removeprefix("Batch job submission failed: ")
     return "".join(c for c in line if c.isprintable())[:200].rstrip(".")
 
 

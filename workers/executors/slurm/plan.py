@@ -14,7 +14,7 @@ from workers.executors.slurm.port import Gpus, Job, Stage
 from workers.executors.slurm.settings import SlurmSettings
 
 MINUTE: Final = timedelta(minutes=1)
-"""Slurm's limits are whole minutes: an end may be this much late by the limit alone, and never early."""
+"""Slurm's limits are whole minutes: by the limit alone an end may be late by one, and never early."""
 _NOT_IN_LINE: Final = frozenset({"BeginTime", "Dependency", "JobHeldAdmin", "JobHeldUser"})
 
 
@@ -54,15 +54,23 @@ def minutes_until(end: datetime, start: datetime) -> int:
     return max(1, -((start - end) // MINUTE))
 
 
+def delay_s(begin: datetime, now: datetime) -> int:
+    """Return the seconds after which a job may begin: one more than whole seconds need, for Slurm's "now" is already a while ago."""
+    seconds = math.ceil((begin - now).total_seconds())
+    return seconds + 1 if seconds > 0 else 0
+
+
 def limit_fits(job: Job, end: datetime, begin: datetime) -> bool:
-    """Return whether the job ends when it should: not early, and less than a minute late (two for one that waits).
+    """Return whether the job ends when it should: not early, and no later than whole minutes make it.
 
     Args:
         begin: the moment a job that waits would start at the earliest.
     """
     if job.stage is Stage.WAITING:
         return job.limit is not None and timedelta(0) <= begin + job.limit - end < 2 * MINUTE
-    return job.end is not None and timedelta(0) <= job.end - end < MINUTE
+    if job.end is None or job.start is None:
+        return False
+    return end <= job.end <= job.start + minutes_until(end, job.start) * MINUTE
 
 
 def can_become(job: Job, gpus: Gpus) -> bool:

@@ -40,7 +40,10 @@ class SlurmRest:
             raise RefusedError(
                 f"There is no Slurm token of {order.holder.user}; on a socket only the caller's own jobs start"
             )
-        answer_of(self._call("POST", "/job/submit", order.holder.user, submission(order)))
+        answer = self._call("POST", "/job/submit", order.holder.user, submission(order))
+        # A job that was taken may come with an error beside its number, such as 2068, that its nodes are down for now.
+        if not (isinstance(answer, Mapping) and answer.get("job_id")):
+            answer_of(answer)
 
     def change(self, job: Job, change: Change) -> None:
         """Update the note, the limit and the devices in one call."""
@@ -81,10 +84,10 @@ def submission(order: Order) -> dict[str, Any]:
         "partition": order.partition,
         "gres": order.gpus.gres,
         "time_limit": order.minutes,
-        "nodes": [order.gpus.nodes, order.gpus.nodes],
+        "nodes": order.gpus.nodes,  # a list, as published, is taken for one node
         "tasks": order.gpus.nodes,
         "dependency": "singleton",
-        "requeue": False,
+        "requeue": False,  # 22.05 does not listen; the script says it again
         "standard_output": "/dev/null",
         "standard_error": "/dev/null",
         "current_working_directory": "/",

@@ -22,6 +22,7 @@ granted() {
   case $end in '' | *[!0-9]*) return 1 ;; esac
   echo "$end"
 }
+scontrol update "JobId=$SLURM_JOB_ID" Requeue=0 >/dev/null 2>&1
 while :; do
   if end=$(granted); then
     [ "$end" -gt "$(date +%s)" ] || exit 0
