@@ -22,7 +22,6 @@ def running_cluster():
 
 @pytest.fixture
 def cluster(running_cluster):
-    """The cluster, empty and whole, before and after."""
+    """The cluster, empty and whole."""
     running_cluster.free_everything()
-    yield running_cluster
-    running_cluster.free_everything()
+    return running_cluster

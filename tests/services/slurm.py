@@ -49,7 +49,7 @@ GresTypes=gpu
 SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1
 ReturnToService=2
-KillWait=2
+KillWait=1
 MinJobAge=300
 """
 

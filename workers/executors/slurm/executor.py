@@ -21,6 +21,7 @@ from workers.executors.slurm.plan import (
     form_of,
     gpus_of,
     limit_fits,
+    limit_for,
     minutes_until,
     note_of,
     place_of,
@@ -162,9 +163,8 @@ class SlurmExecutor:
         note, begin = note_of(grant), self._begin(grant)
         if job.note == note and job.gpus == gpus and limit_fits(job, note.end, begin):
             return
-        start = begin if job.stage is Stage.WAITING or job.start is None else job.start
         fewer = None if job.gpus == gpus else gpus
-        self._client.change(job, Change(note=note, minutes=minutes_until(note.end, start), gpus=fewer))
+        self._client.change(job, Change(note=note, minutes=limit_for(job, note.end, begin), gpus=fewer))
 
     def _order(self, grant: Grant, holder: Account, gpus: Gpus) -> Order:
         note, begin = note_of(grant), self._begin(grant)

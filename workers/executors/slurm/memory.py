@@ -70,7 +70,7 @@ class MemorySlurm:
             if change.gpus is not None and now.stage is not Stage.WAITING:
                 raise RefusedError("Slurm refused: Job is no longer pending execution")
             limit = timedelta(minutes=change.minutes)
-            end = None if now.start is None or now.stage is Stage.WAITING else now.start + limit
+            end = None if now.end is None or now.limit is None else now.end + limit - now.limit
             self.put(replace(now, comment=str(change.note), limit=limit, end=end, gpus=change.gpus or now.gpus))
             self._work()
 

@@ -55,7 +55,7 @@ def minutes_until(end: datetime, start: datetime) -> int:
 
 
 def delay_s(begin: datetime, now: datetime) -> int:
-    """Return the seconds after which a job may begin: one more than whole seconds need, for Slurm's "now" is already a while ago."""
+    """Return the seconds after which a job may begin, 0 for at once; one more than needed, as Slurm cuts "now" to seconds."""
     seconds = math.ceil((begin - now).total_seconds())
     return seconds + 1 if seconds > 0 else 0
 
@@ -68,9 +68,20 @@ def limit_fits(job: Job, end: datetime, begin: datetime) -> bool:
     """
     if job.stage is Stage.WAITING:
         return job.limit is not None and timedelta(0) <= begin + job.limit - end < 2 * MINUTE
-    if job.end is None or job.start is None:
-        return False
-    return end <= job.end <= job.start + minutes_until(end, job.start) * MINUTE
+    return job.end is not None and timedelta(0) <= job.end - end < MINUTE
+
+
+def limit_for(job: Job, end: datetime, begin: datetime) -> int:
+    """Return the limit in minutes that brings the job to its end, not early and less than a minute late.
+
+    Of a job that has started Slurm moves the end by the difference between the new limit and the old one, and does not count
+    from the start: an owner may have set an end that the old limit does not give.
+    """
+    if job.stage is Stage.WAITING or job.start is None:
+        return minutes_until(end, begin)
+    if job.end is None or job.limit is None:
+        return minutes_until(end, job.start)
+    return max(1, job.limit // MINUTE - ((job.end - end) // MINUTE))
 
 
 def can_become(job: Job, gpus: Gpus) -> bool:

@@ -64,10 +64,11 @@ class SlurmRest:
         try:
             sent = None if body is None else json.dumps(body).encode()
             connection.request(method, API + path, sent, {**headers, "Content-Type": "application/json"})
-            response = connection.getresponse()
+            with connection.getresponse() as response:
+                answer = response.read()
             if response.status in _NOT_ALLOWED:
                 raise RefusedError(f"slurmrestd does not know the token of {user}")
-            return json.loads(response.read())
+            return json.loads(answer)
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError("slurmrestd cannot be reached") from error
         except ValueError as error:

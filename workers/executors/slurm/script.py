@@ -3,7 +3,8 @@
 A grant's end is a moment, and Slurm's limit is a length that counts from the start. A job that had to wait would run too long by
 as long as it waited, so the first thing it does is to shorten its own limit: Slurm lets a job's owner do that. From then
 on the controller ends it, whether Quartermaster runs or not. The end stands in the comment, where an extension changes it;
-it is read again after it was used, so that an extension meanwhile is not undone.
+it is read again after it was used, so that an extension meanwhile is not undone. The limit is whole minutes; the script itself
+ends at the second, after one more look.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ granted() {
   case $end in '' | *[!0-9]*) return 1 ;; esac
   echo "$end"
 }
-scontrol update "JobId=$SLURM_JOB_ID" Requeue=0 >/dev/null 2>&1
+started() {
+  date -d "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%S 2>/dev/null)" +%s 2>/dev/null
+}
 while :; do
-  if end=$(granted); then
+  if end=$(granted) && start=$(started); then
     [ "$end" -gt "$(date +%s)" ] || exit 0
-    scontrol update "JobId=$SLURM_JOB_ID" "EndTime=$(date -d "@$end" +%Y-%m-%dT%H:%M:%S)" >/dev/null 2>&1
+    scontrol update "JobId=$SLURM_JOB_ID" "TimeLimit=$(((end - start + 59) / 60))" Requeue=0 >/dev/null 2>&1
     if [ "$(granted)" = "$end" ]; then
       sleep "$((end - $(date +%s) + 1))"
       continue
