@@ -93,13 +93,28 @@ class Cluster:
         self.stop()
 
     def start_controller(self) -> None:
-        """Start slurmctld, as it does after a crash, from the state it had saved."""
+        """Start slurmctld from the state it has saved."""
         self._spawn("slurmctld", self.bin / "slurmctld", "-D")
         self._wait_for(lambda: self.command("scontrol", "ping").returncode == 0, "a controller that answers")
 
     def kill_controller(self) -> None:
         """End slurmctld with -9: what it did not save, it forgets."""
         self._kill("slurmctld", signal.SIGKILL)
+
+    def save_state(self) -> Path:
+        """Have slurmctld write its state now, and return a copy of it; otherwise it writes up to 5 s late."""
+        self._kill("slurmctld", signal.SIGTERM)
+        copy = Path(tempfile.mkdtemp(dir=self.run)) / "state"
+        shutil.copytree(self.run / "state", copy)
+        self.start_controller()
+        return copy
+
+    def crash_back_to(self, saved: Path) -> None:
+        """Kill slurmctld with -9 and start it from `saved`, as when it dies before it wrote what happened since."""
+        self.kill_controller()
+        shutil.rmtree(self.run / "state")
+        shutil.copytree(saved, self.run / "state")
+        self.start_controller()
 
     def start_node(self, node: str) -> None:
         """Start the slurmd of one node."""

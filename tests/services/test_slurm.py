@@ -30,8 +30,6 @@ TYPES = {"h100-80gb": "h100", "l40s-48gb": "l40s"}
 ONE_WAY = pytest.mark.parametrize("desk", ["commands"], indirect=True)
 """For what does not depend on how the cluster is spoken to."""
 OTHER_WAY = pytest.mark.parametrize("desk", ["rest"], indirect=True)
-SAVED_S = 6
-"""The controller writes its state up to 5 s late."""
 
 
 def now() -> datetime:
@@ -115,10 +113,6 @@ class Desk:
         span = timedelta(seconds=61)
         until(lambda: (end := self.job(grant).end) is not None and timedelta(0) <= end - grant.not_after <= span)
         until(lambda: "Requeue=0" in self.cluster.command("scontrol", "show", "job", str(self.job(grant).id)).stdout)
-
-    def crash_of_the_controller(self) -> None:
-        self.cluster.kill_controller()
-        self.cluster.start_controller()
 
 
 @pytest.fixture(params=["commands", "rest"])
@@ -389,10 +383,11 @@ def test_an_end_that_has_passed_is_refused(desk):
 
 @OTHER_WAY
 def test_a_job_the_controller_forgot_is_made_again_once(desk):
-    time.sleep(SAVED_S)
     grant = a_grant()
+    saved = desk.cluster.save_state()
     desk.running(grant)
-    desk.crash_of_the_controller()
+    desk.cluster.crash_back_to(saved)
+    assert desk.executor.observe(grant) is Observation.GONE
     assert isinstance(desk.executor.ensure(grant), Receipt | Pending)
     desk.becomes_running(grant)
     assert len(desk.jobs(grant)) == 1
@@ -404,10 +399,9 @@ def test_a_job_the_controller_forgot_is_made_again_once(desk):
 def test_a_cancelled_job_that_comes_back_with_the_controller_is_reported_and_cancelled_again(desk):
     grant = a_grant()
     desk.running(grant)
-    time.sleep(SAVED_S)
+    saved = desk.cluster.save_state()
     desk.executor.revoke(grant)
-    desk.crash_of_the_controller()
-    assert len(desk.jobs(grant)) == 1, "this test needs a controller that forgot the cancellation"
+    desk.cluster.crash_back_to(saved)
     assert desk.executor.observe(grant) is Observation.HELD
     (holding,) = desk.executor.holdings()
     assert (holding.key, holding.wrong) == (grant.key, "It was taken back and is there again.")
@@ -420,24 +414,21 @@ def test_a_cancelled_job_that_comes_back_with_the_controller_is_reported_and_can
 @ONE_WAY
 def test_a_number_that_another_job_has_by_now_is_not_taken_for_ours(desk):
     grant = a_grant()
-    time.sleep(SAVED_S)
+    saved = desk.cluster.save_state()
     desk.running(grant)
     number = desk.job(grant).id
-    desk.crash_of_the_controller()
-    until(
-        lambda: (stranger(desk, "--gres=gpu:h100:1"), any(job.id == number and job.live for job in desk.client.jobs()))[
-            1
-        ]
-    )
+    desk.cluster.crash_back_to(saved)
+    stranger(desk, "--gres=gpu:h100:1")
+    assert [job.id for job in desk.client.jobs() if job.live] == [number]
     assert desk.executor.observe(grant) is Observation.GONE
     desk.executor.revoke(grant)
-    assert number in {job.id for job in desk.client.jobs() if job.live}
+    assert [job.id for job in desk.client.jobs() if job.live] == [number]
 
 
 def test_without_a_controller_nobody_knows_and_nothing_is_lost(desk):
     grant, other = a_grant(), a_grant(request=1002)
     desk.running(grant)
-    time.sleep(SAVED_S)
+    desk.cluster.save_state()
     hasty = replace(desk.settings, timeout=timedelta(seconds=2))
     executor = SlurmExecutor(hasty, open_client(hasty))
     desk.cluster.kill_controller()
