@@ -107,6 +107,7 @@ class Cluster:
         copy = Path(tempfile.mkdtemp(dir=self.run)) / "state"
         shutil.copytree(self.run / "state", copy)
         self.start_controller()
+        self._wait_for(self._all_answer, "every node back")
         return copy
 
     def crash_back_to(self, saved: Path) -> None:
@@ -224,8 +225,13 @@ class Cluster:
             child.wait(timeout=5)
 
     def _all_idle(self) -> bool:
-        states = self.command("sinfo", "-h", "-N", "-o", "%t").stdout.split()
-        return states == ["idle"] * len(NODES)
+        return self._states() == ["idle"] * len(NODES)
+
+    def _all_answer(self) -> bool:
+        return set(self._states()) <= {"idle", "mix", "alloc"}
+
+    def _states(self) -> list[str]:
+        return self.command("sinfo", "-h", "-N", "-o", "%t").stdout.split()
 
     def _wait_for(self, done: object, what: str) -> None:
         assert callable(done)
