@@ -46,6 +46,7 @@ def test_an_end_between_two_seconds_is_never_cut_short(executor, slurm, grant, c
     wanted = grant()
     executor.ensure(wanted)
     (job,) = live(slurm)
+    assert job.note.end >= wanted.not_after
     assert wanted.not_after <= job.end <= wanted.not_after + timedelta(minutes=1)
 
 
@@ -96,6 +97,14 @@ def test_an_end_that_has_passed_is_refused(executor, slurm, grant, clock):
 
 def test_an_older_generation_is_refused(executor, grant):
     executor.ensure(later(grant()))
+    with pytest.raises(StaleGrantError):
+        executor.ensure(grant())
+
+
+def test_an_older_generation_is_refused_though_slurm_forgot_the_later_one(executor, slurm, grant):
+    executor.ensure(later(grant()))
+    (job,) = live(slurm)
+    slurm.put(replace(job, stage=Stage.OVER))
     with pytest.raises(StaleGrantError):
         executor.ensure(grant())
 
