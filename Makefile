@@ -7,10 +7,10 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-tests
 
-.PHONY: demo play test guards check bench lock clean help
+.PHONY: demo play test test-services guards check bench lock clean help
 
 help: ## What each command does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(STAMP) ## The whole desk on this machine, with a local workspace in the browser
 	@$(BIN)/quartermaster demo
@@ -19,7 +19,10 @@ play: $(STAMP) ## The whole story without a browser, checked step by step
 	@$(BIN)/quartermaster demo --play
 
 test: $(TEST_STAMP) ## Every test (installs what they need)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/services
+
+test-services: $(TEST_STAMP) ## Tests against real services, fetched once into .cache
+	$(BIN)/pytest -n 0 tests/services
 
 guards: $(TEST_STAMP) ## Take out one guard at a time and see its tests fail (slow)
 	@$(BIN)/python -m tests.guards

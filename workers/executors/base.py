@@ -41,10 +41,18 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Something that the backend holds: by grant key, or foreign (`key` is None), which no grant explains."""
+    """Something that the backend holds: by grant key, or foreign (`key` is None), which no grant explains.
+
+    Args:
+        what: what it is, in the backend's words.
+        who: the backend's name for who has it, empty when it does not say.
+        wrong: what is not as granted, in a plain sentence; empty when nothing is.
+    """
 
     key: str | None
     what: str
+    who: str = ""
+    wrong: str = ""
 
 
 class Executor(Protocol):
