@@ -5,6 +5,8 @@ A new executor passes `tests/contracts/test_executor.py` and declares how firmly
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -18,6 +20,50 @@ class Observation(StrEnum):
     GONE = "gone"
     UNKNOWN = "unknown"
     """It cannot say; nobody may conclude anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The backend has accepted the grant and not started it.
+
+    Args:
+        place: 1 is next in line; None when the backend does not say.
+        estimate: when it may start, aware UTC; None when the backend does not say.
+        why: a plain sentence.
+    """
+
+    place: int | None
+    estimate: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One access that the backend holds now.
+
+    Args:
+        key: our grant key; None when no grant of ours explains it.
+        who: the backend's name for who has it.
+        what: what they have, in the backend's words.
+        wrong: empty, or what is not as granted, in a plain sentence.
+    """
+
+    key: str | None
+    who: str
+    what: str
+    wrong: str = ""
+
+
+class Surveyed(Protocol):
+    """An executor that can say everything its backend holds, for reconciliation."""
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """Return every access there is now, explained by a grant or not.
+
+        Raises:
+            BackendError: the backend does not answer; nobody may conclude anything.
+        """
+        ...
 
 
 class Executor(Protocol):
