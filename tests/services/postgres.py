@@ -36,6 +36,7 @@ SETTINGS = {
     "log_min_messages": "debug1",
     "logging_collector": "off",
     "log_line_prefix": "%m [%p] %u@%d ",
+    "fsync": "off",  # a killed server loses nothing by it, a power cut would
     "shared_buffers": "16MB",
     "max_connections": "40",
     "wal_level": "minimal",
@@ -177,8 +178,8 @@ def running(folder: Path | None = None) -> Iterator[Postgres]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
+@pytest.fixture(scope="module", name="postgres")
+def postgres_server() -> Iterator[Postgres]:
     """A server for the tests of one file."""
     try:
         with running() as server:

@@ -104,7 +104,7 @@ class Site:
         with self.connect(self.role(grant), self.password_for(grant)) as session:
             yield session
 
-    def account(self, name, **attributes):
+    def account(self, name):
         """A person's own database account and how to reach it."""
         secret = secrets.token_hex(8)
         self.admin_sql("CREATE ROLE {} LOGIN PASSWORD " + sql.Literal(secret).as_string(), name)
@@ -118,6 +118,6 @@ class Site:
         return [(h.who, h.what, h.wrong) for h in self.executor.holdings() if h.wrong]
 
 
-@pytest.fixture
-def site(postgres):
+@pytest.fixture(name="site")
+def prepared_site(postgres):
     return Site(postgres)

@@ -21,7 +21,7 @@ from ledger.nouns import Access, Grant
 LONGEST: Final = 63
 """Bytes of an identifier (NAMEDATALEN - 1)."""
 _KEPT: Final = 50
-_MARK: Final = re.compile(r"quartermaster key=([0-9a-f]{32}) generation=([1-9][0-9]{0,8}) not_after=(\S+)")
+_MARK: Final = re.compile(r"quartermaster (\S+) key=([0-9a-f]{32}) generation=([1-9][0-9]{0,8}) not_after=(\S+)")
 
 
 def grant_role(house: str, grant: Grant) -> str:
@@ -80,15 +80,22 @@ def _fitting(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What the comment of a grant's role says: whose it is, which generation, until when."""
+    """What the comment of a grant's role says: which house and grant it is of, which generation, until when."""
 
+    house: str
     key: str
     generation: int
     not_after: datetime
 
     def text(self) -> str:
         """Return the comment; `read_mark` reads it back."""
-        return f"quartermaster key={self.key} generation={self.generation} not_after={format_time(self.not_after)}"
+        end = format_time(self.not_after)
+        return f"{mark_start(self.house)}{self.key} generation={self.generation} not_after={end}"
+
+
+def mark_start(house: str) -> str:
+    """Return how every mark of this house begins."""
+    return f"quartermaster {house} key="
 
 
 def read_mark(comment: str | None) -> Mark | None:
@@ -97,7 +104,7 @@ def read_mark(comment: str | None) -> Mark | None:
     if found is None:
         return None
     try:
-        end = parse_time(found[3])
+        end = parse_time(found[4])
     except MalformedError:
         return None
-    return Mark(key=found[1], generation=int(found[2]), not_after=end)
+    return Mark(house=found[1], key=found[2], generation=int(found[3]), not_after=end)

@@ -74,10 +74,8 @@ def read_role(session: Session, name: str) -> Role | None:
 def grant_roles(session: Session, house: str) -> list[Role]:
     """Return every role that is named or marked as a grant's."""
     with session.cursor(row_factory=class_row(Role)) as cursor:
-        query = (
-            _ROLES + "WHERE rolname ~ %s OR shobj_description(oid, 'pg_authid') LIKE 'quartermaster key=%%' ORDER BY 2"
-        )
-        return cursor.execute(query, [names.grant_pattern(house)]).fetchall()
+        query = _ROLES + "WHERE rolname ~ %s OR starts_with(shobj_description(oid, 'pg_authid'), %s) ORDER BY 2"
+        return cursor.execute(query, [names.grant_pattern(house), names.mark_start(house)]).fetchall()
 
 
 def find_role(session: Session, house: str, grant: Grant) -> Role | None:
@@ -117,7 +115,7 @@ def make_role(session: Session, settings: PostgresSettings, grant: Grant, found:
         raise BackendError(f"a role {name} is there that no grant of ours explains; drop or rename it")
     if found is None:
         run(session, "CREATE ROLE {} NOLOGIN INHERIT", name)
-    mark = names.Mark(key=grant.key, generation=grant.generation, not_after=_end(grant))
+    mark = names.Mark(house=settings.house, key=grant.key, generation=grant.generation, not_after=_end(grant))
     end, limit = sql.Literal(format_time(mark.not_after)), sql.Literal(settings.connection_limit)
     session.execute(
         sql.SQL("ALTER ROLE {} CONNECTION LIMIT {} VALID UNTIL {}").format(sql.Identifier(name), limit, end)

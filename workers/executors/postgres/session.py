@@ -26,7 +26,7 @@ _SENTENCES: Final[Mapping[type[psycopg.Error], str]] = MappingProxyType(
         errors.UndefinedTable: "the database is not prepared; run prepare",
         errors.InvalidSchemaName: "the database is not prepared; run prepare",
         errors.UndefinedObject: "the database lacks a role that prepare makes; run prepare",
-        errors.DependentObjectsStillExist: "something in another database hangs on the grant's role; drop it there first",
+        errors.DependentObjectsStillExist: "rights that others gave, or objects in another database, hang on the role",
         errors.ReadOnlySqlTransaction: "the database is read only, perhaps a standby; the primary is needed",
         errors.TooManyConnections: "the database has no connection left; it is tried again",
     }
