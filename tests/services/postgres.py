@@ -120,9 +120,12 @@ class Postgres:
     def stop(self, how: int = signal.SIGINT) -> None:
         """End the server and wait; SIGKILL leaves what a power cut would."""
         if self.process is not None:
-            for pid in [*([] if how == signal.SIGINT else self._children()), self.process.pid]:
-                os.kill(pid, how)
+            orphans = [] if how == signal.SIGINT else self._children()
+            self.process.send_signal(how)
             self.process.wait(timeout=START_S)
+            for pid in orphans:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, how)
             self.process = None
 
     def _children(self) -> list[int]:

@@ -356,6 +356,14 @@ def test_what_the_database_does_not_have_is_refused_in_plain_words(site, grant, 
     assert site.admin_sql("SELECT count(*) FROM claims") == [(ROWS,)]
 
 
+def test_a_grant_on_a_data_set_that_left_the_catalogue_still_ends(site):
+    grant = grant_of()
+    site.executor.ensure(grant)
+    without = PostgresExecutor(replace(site.settings, products=()))
+    without.revoke(grant)
+    assert without.observe(grant) is Observation.GONE
+
+
 def test_odd_names_are_names_and_nothing_else(postgres):
     odd = "a\"; DROP TABLE claims; -- ' $$ %s {} " + "é" * 10
     site = Site(postgres)

@@ -27,16 +27,17 @@ EVERYONE: Final = "PUBLIC"
 READS_ALL: Final = frozenset({"pg_read_all_data", "pg_write_all_data"})
 
 _WATCHED: Final = """
-WITH RECURSIVE watched(id) AS (
-    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN unnest(%s::text[], %s::text[]) AS w(schema, name) ON n.nspname = w.schema AND c.relname = w.name
+WITH RECURSIVE watched(id, spreads) AS (
+    SELECT c.oid, w.spreads FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN unnest(%s::text[], %s::text[], %s::boolean[]) AS w(schema, name, spreads)
+      ON n.nspname = w.schema AND c.relname = w.name
   UNION
-    SELECT more.id FROM watched CROSS JOIN LATERAL (
+    SELECT more.id, true FROM watched CROSS JOIN LATERAL (
         SELECT rule.ev_class FROM pg_depend d JOIN pg_rewrite rule ON rule.oid = d.objid
         WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = watched.id
       UNION ALL
         SELECT inhrelid FROM pg_inherits WHERE inhparent = watched.id
-    ) AS more(id)
+    ) AS more(id) WHERE watched.spreads
 ), relation AS (
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relowner, c.relacl
     FROM watched JOIN pg_class c ON c.oid = watched.id JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -81,7 +82,9 @@ def side_doors(
         members: every membership of the cluster.
     """
     relations = _relations(settings)
-    watched = [[schema for schema, _ in relations], [table for _, table in relations]]
+    # Whoever reads a table or a view passes its rows on; our views read the leases, and pass none of them on.
+    spreads = [schema != names.lease_schema(settings.house) for schema, _ in relations]
+    watched = [[schema for schema, _ in relations], [table for _, table in relations], spreads]
     with session.cursor(row_factory=class_row(Right)) as cursor:
         rights = cursor.execute(_RIGHTS, watched).fetchall()
     owners = {str(row[0]) for row in session.execute(_OWNERS, watched)}

@@ -49,7 +49,18 @@ def _wrong(
     """Yield a sentence for each thing that is not as granted."""
     if lease.ended:
         yield "It was taken back and its role is still there."
-    elif now >= lease.not_after:
+    else:
+        yield from _wrong_limits(settings, role, lease, now)
+    if role.mighty:
+        yield "It has an attribute that no grant gives."
+    if role.login and (lease.own_account or not lease.verifier):
+        yield "It can log in and no password was shown."
+    yield from _wrong_memberships(settings, role, lease, members)
+
+
+def _wrong_limits(settings: PostgresSettings, role: Role, lease: Lease, now: datetime) -> Iterator[str]:
+    """What a grant that runs may not exceed: its end, its sessions, and what its comment promises."""
+    if now >= lease.not_after:
         yield "Its end has passed."
     mark = role.mark
     if mark is None or mark.generation != lease.generation or mark.not_after != lease.not_after:
@@ -58,11 +69,6 @@ def _wrong(
         yield "Its login is valid beyond the end."
     if not 0 <= role.connections <= settings.connection_limit:
         yield "It may have more sessions than are allowed."
-    if role.mighty:
-        yield "It has an attribute that no grant gives."
-    if role.login and (lease.own_account or not lease.verifier):
-        yield "It can log in and no password was shown."
-    yield from _wrong_memberships(settings, role, lease, members)
 
 
 def _wrong_memberships(
