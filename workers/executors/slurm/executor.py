@@ -205,7 +205,7 @@ class SlurmExecutor:
             return self._receipt(job, gpus)
         now = self._clock()
         estimate = job.start if job.start is not None and job.start > now else None
-        return Pending(place=place_of(job, jobs), estimate=estimate, why=why(job))
+        return Pending(place=place_of(job, jobs) or 0, estimate=estimate, why=why(job))
 
     def _receipt(self, job: Job, gpus: Gpus) -> Receipt:
         if len(job.devices) != gpus.total:
