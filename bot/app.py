@@ -12,18 +12,9 @@ from bot.front import Front
 from bot.house import House
 from bot.listeners import buttons, commands, home, messages, views
 from bot.notify import Notifier
+from bot.settings import SlackSettings
 from bot.slack import Slack, web_client
 from bot.tables import Tables
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlackSettings:
-    """How to reach Slack; `api_url` ends in `/api/` and is Slack's own when empty."""
-
-    bot_token: str
-    app_token: str
-    signing_secret: str
-    api_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

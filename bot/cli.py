@@ -9,11 +9,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from bot.errors import DeskError
 from ledger.errors import LedgerError
 from policies.errors import PolicyError
-from workers.errors import WorkerError
+from workers.errors import SettingsError, WorkerError
+from workers.settings import HouseSettings
 
 app = typer.Typer(
     name="quartermaster",
@@ -50,6 +52,19 @@ def up() -> None:
     run_up(Console())
 
 
+@app.command(epilog="Examples:  quartermaster bot   ·   quartermaster bot --http 3000")
+def bot(
+    http: Annotated[
+        int | None, typer.Option(help="Answer Slack over HTTP on this port instead of Socket Mode.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on with --http.")] = "127.0.0.1",
+) -> None:
+    """Run the desk alone against real Slack; workers, clock and broker run elsewhere."""
+    from bot.demo import run_bot
+
+    run_bot(http, host, Console())
+
+
 def _play(folder: Path | None) -> None:
     from bot.house import only_one
     from bot.play import PlayError, play
@@ -65,24 +80,29 @@ def _play(folder: Path | None) -> None:
             raise typer.Exit(1) from None
 
 
-@app.command(hidden=True)
+@app.command(epilog="Example:  QM_BROKER_URL=redis://valkey:6379/0 quartermaster worker")
 def worker() -> None:
-    """Carry out what the ledger orders (started by `demo` and `up`)."""
+    """Carry out what the ledger orders; `demo` and `up` start one by themselves."""
     from workers.app import run_worker
-    from workers.settings import HouseSettings
 
-    settings = HouseSettings()
+    settings = _with_broker()
     run_worker(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
 
 
-@app.command(hidden=True)
+@app.command(epilog="Example:  QM_BROKER_URL=redis://valkey:6379/0 quartermaster clock")
 def clock() -> None:
-    """Lapse, expire and sweep (started by `demo` and `up`)."""
+    """Lapse, expire and sweep; `demo` and `up` start one by themselves."""
     from workers.app import run_clock
-    from workers.settings import HouseSettings
 
-    settings = HouseSettings()
+    settings = _with_broker()
     run_clock(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
+
+
+def _with_broker() -> HouseSettings:
+    settings = HouseSettings()
+    if not settings.broker_url:
+        raise SettingsError("QM_BROKER_URL is missing: name the Redis or Valkey that desk, worker and clock share")
+    return settings
 
 
 @gpu.command(
@@ -95,7 +115,6 @@ def gpu_run(
 ) -> None:
     """Run a command on the GPUs that a request holds; it is stopped when the lease ends."""
     from workers.run import run_under_lease
-    from workers.settings import HouseSettings
 
     raise typer.Exit(run_under_lease(HouseSettings().leases, request, context.args))
 
@@ -104,14 +123,23 @@ def main() -> None:
     """Run the command line; people read one sentence, never a stack trace."""
     from ledger.cli import app as ledger_app
     from policies.cli import app as policy_app
+    from workers.logs import configure
 
+    configure()
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(policy_app, name="policy")
     try:
         app()
     except (DeskError, LedgerError, PolicyError, WorkerError) as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}:[/] {error}", markup=True)
+        Console(stderr=True).print(f"[red]Not done:[/] {escape(_plain(error))}", soft_wrap=True)
         raise SystemExit(1) from None
+
+
+def _plain(error: Exception) -> str:
+    """Return a fault as people read it: its own sentence where it has one, else what its kind means."""
+    detail = str(getattr(error, "detail", ""))
+    meaning = str(error).removeprefix("Raised when ")
+    return detail if " " in detail else meaning[:1].upper() + meaning[1:]
 
 
 if __name__ == "__main__":

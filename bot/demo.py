@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -16,11 +15,12 @@ from rich.markup import escape
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 from slack_sdk.socket_mode.builtin import SocketModeClient
 
-from bot.app import SlackSettings, build_app
+from bot.app import DeskApp, build_app
 from bot.crew import Crew
 from bot.errors import SettingsError
 from bot.house import House, only_one, open_house
 from bot.listeners.commands import USAGE
+from bot.settings import SlackSettings
 from bot.slack import web_client
 from bot.workspace.model import Channel, Command, Person
 from bot.workspace.server import WorkspaceServer
@@ -46,7 +46,6 @@ CHANNELS: Final = (
     ("data-access", "Mention @quartermaster to ask for data"),
 )
 _HANG_UP_S: Final = 5.0
-_TOKENS: Final = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET")
 
 
 def run_demo(home: Path, port: int, console: Console) -> None:
@@ -101,18 +100,8 @@ def workspace(home: Path | None, port: int) -> WorkspaceServer:
 def run_up(console: Console) -> None:
     """Run the desk against real Slack until Ctrl-C."""
     settings = HouseSettings()
-    _load_env(Path(".env"))
-    missing = [name for name in _TOKENS if not os.environ.get(name)]
-    if missing:
-        raise SettingsError(
-            f"{', '.join(missing)} is missing: put it in the environment or .env; README, Connecting Slack"
-        )
-    slack = SlackSettings(
-        bot_token=os.environ["SLACK_BOT_TOKEN"],
-        app_token=os.environ["SLACK_APP_TOKEN"],
-        signing_secret=os.environ["SLACK_SIGNING_SECRET"],
-        api_url=os.environ.get("SLACK_API_URL", ""),
-    )
+    slack = SlackSettings()
+    slack.check()
     team = str(web_client(slack.bot_token, slack.api_url or None).auth_test()["team_id"])
     home = settings.home.absolute()
     with ExitStack() as stack:
@@ -125,27 +114,69 @@ def run_up(console: Console) -> None:
         _wait_for_the_end()
 
 
+def run_bot(port: int | None, host: str, console: Console) -> None:
+    """Run the desk alone until told to stop: worker, clock and broker run elsewhere."""
+    settings, slack = HouseSettings(), SlackSettings()
+    slack.check(http=port is not None)
+    if not settings.broker_url:
+        raise SettingsError("QM_BROKER_URL is missing: the desk alone needs the broker that the workers use")
+    team = str(web_client(slack.bot_token, slack.api_url or None).auth_test()["team_id"])
+    home = settings.home.absolute()
+    with ExitStack() as stack:
+        stack.enter_context(only_one(home))
+        house = open_house(home, settings.policies_folder, settings.database, mode="real", workspace=team)
+        stack.callback(house.book.store.close)
+        made = build_app(slack, house, nudger(settings.broker_url), simulate=False)
+        stack.callback(made.tables.close)
+        stack.enter_context(_notifying(made))
+        if port is None:
+            stack.enter_context(_listening(made, slack))
+            console.print(f"The desk serves workspace {team} over Socket Mode.")
+        else:
+            from bot.http import serving
+
+            taken = stack.enter_context(serving(made.app, host, port))
+            console.print(f"The desk serves workspace {team} on http://{host}:{taken}/slack/events.")
+        _wait_for_the_end()
+
+
 @contextmanager
 def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool) -> Iterator[None]:
     """Connect the desk over Socket Mode, with its notifier beside it."""
     made = build_app(slack, house, nudger(broker), simulate=simulate)
+    try:
+        with _notifying(made), _listening(made, slack):
+            yield
+    finally:
+        made.tables.close()
+
+
+@contextmanager
+def _listening(made: DeskApp, slack: SlackSettings) -> Iterator[None]:
     handler = SocketModeHandler(
         made.app, slack.app_token, web_client=web_client(slack.app_token, slack.api_url or None), ping_interval=10
     )
     client: SocketModeClient = handler.client
     client.auto_reconnect_enabled = True
+    handler.connect()
+    try:
+        yield
+    finally:
+        hang_up(handler)
+
+
+@contextmanager
+def _notifying(made: DeskApp) -> Iterator[None]:
+    """Keep every message true, on a thread of its own."""
     made.front.mend()
     stop = threading.Event()
     follower = threading.Thread(target=made.notifier.run, args=(stop,), name="notify", daemon=True)
-    handler.connect()
     follower.start()
     try:
         yield
     finally:
         stop.set()
         follower.join(5)
-        hang_up(handler)
-        made.tables.close()
 
 
 def hang_up(handler: SocketModeHandler) -> None:
@@ -182,12 +213,3 @@ def _wait_for_the_end() -> None:
         signal.signal(name, lambda *_: over.set())
     while not over.is_set():
         time.sleep(0.2)
-
-
-def _load_env(path: Path) -> None:
-    """Take the Slack settings of a `.env` file that the environment does not have."""
-    if path.exists():
-        for line in path.read_text().splitlines():
-            name, found, value = line.partition("=")
-            if found and name.strip().startswith("SLACK_"):
-                os.environ.setdefault(name.strip(), value.strip().strip('"'))

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 
-from bot.app import SlackSettings, build_app
+from bot.app import build_app
 from bot.demo import CHANNELS, PEOPLE, hang_up
 from bot.house import open_house
+from bot.settings import SlackSettings
 from bot.slack import web_client
 from bot.workspace.model import Channel, Person
 from bot.workspace.server import WorkspaceServer
