@@ -52,7 +52,7 @@ def test_a_request_that_fails_keeps_no_other_from_ending(world):
 def test_a_lapse_that_cannot_be_entered_keeps_no_access_from_being_taken_away(world, monkeypatch):
     waiting = world.ask(gpus=3)
     world.time.pass_time(hours=23)
-    running = world.running(hours=1)
+    running = world.running(hours=1.5)
     world.time.pass_time(hours=2)
     assert world.book.requests.due(world.time()) == [waiting.number, running.number]
     with monkeypatch.context() as patch:
