@@ -17,6 +17,7 @@ from bot.blocks.lines import Line, lines
 from bot.blocks.parts import Message, section
 from bot.blocks.words import Voice
 from bot.desk import Desk
+from bot.longer import Longer
 from bot.slack import NO_PLACE, TROUBLE, Slack
 from bot.tables import Nudges, Posted, Tables
 from ledger.streams.request import Request, Status
@@ -41,6 +42,7 @@ class Keeping:
 
     def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime]) -> None:
         self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
+        self._longer = Longer(desk, slack, tables, self.voice)
 
     def refresh(self, number: int) -> datetime | None:
         """Make every message about a request say what is so, and return when to look again though nothing moved.
@@ -50,7 +52,7 @@ class Keeping:
         request = self._desk.book.request(number)
         if request is None:
             return None
-        steps = [lambda: self._own(request), *self._approvers(request)]
+        steps = [lambda: self._own(request), *self._approvers(request), *self._longer.steps(request)]
         trouble: Exception | None = None
         for step in steps:
             try:
@@ -68,7 +70,8 @@ class Keeping:
         if home is None:
             return
         voice, nudges = self.voice(request.asker), self._tables.nudges(request.number)
-        open_seats = self._desk.missing(request) if request.status in {Status.WAITING, Status.LAPSED} else ()
+        waits = request.status in {Status.WAITING, Status.LAPSED}
+        open_seats = self._desk.missing(request) if waits else self._desk.extension_missing(request)
         at = remindable_at(request, nudges)
         remind = at is not None and at <= self._clock()
         message = card(request, open_seats, voice, nudges=nudges, remind=remind)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ledger.log.canonical import format_time, parse_time
 from ledger.log.store import Store, Stored
 from ledger.nouns import Effect
-from ledger.streams.request import LAPSE_AFTER, Phase, Verdict, warn_at
+from ledger.streams.request import ANSWERS, LAPSE_AFTER, Phase, Verdict, warn_at
 
 SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS request_index (
@@ -34,8 +34,6 @@ CONFIRM_AGAIN: Final = timedelta(seconds=30)
 STUMBLE_AGAIN: Final = timedelta(seconds=1)
 """How soon a start that failed as nobody foresaw is tried again; doubled each time."""
 
-_HELD: Final = frozenset({"request.started", "request.prolonged", "request.credential-set"})
-"""After these the holder is warned next; the end comes after the warning."""
 _CLOSING: Final = frozenset(
     f"request.{status}" for status in ("settled", "withdrawn", "lapsed", "missed", "failed", "replaced", "done")
 )
@@ -83,15 +81,16 @@ def _update(tx: sqlite3.Connection, stored: Stored) -> None:
     if _closes(stored):
         tx.execute("UPDATE request_index SET open = 0, due_at = NULL WHERE number = ?", (number,))
         return
-    if stored.kind in _HELD:
-        _due_for_warning(tx, stored, number)
     due = _DUE.get(stored.kind)
     if due is not None:
         sql, value = due(stored)
         tx.execute(f"UPDATE request_index SET {sql} WHERE number = ?", (*value, number))  # noqa: S608 fixed fragments
+    if stored.kind in ANSWERS:
+        _due_for_warning(tx, stored, number)
 
 
 def _due_for_warning(tx: sqlite3.Connection, stored: Stored, number: int) -> None:
+    """Once it is settled until when a lease is held, its holder is warned next; the end comes after the warning."""
     end = tx.execute("SELECT not_after FROM request_index WHERE number = ?", (number,)).fetchone()[0]
     due = end and format_time(warn_at(stored.at, max(stored.at, parse_time(end))))
     tx.execute("UPDATE request_index SET due_at = ? WHERE number = ?", (due, number))

@@ -25,6 +25,8 @@ from policies.words import SEAT_WORDS
 __all__ = ["FILES", "SEAT_WORDS", "Nearest", "Policy", "digest_of"]
 
 DEFAULT_SEATS: Final = (("owner-lead", 1),)
+EXTEND: Final = "extend"
+"""The action of rows that speak of running longer alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,25 @@ class Policy:
         Args:
             facts: what only the ledger knows: `held_gpus`, `open_requests`, `added_s`.
         """
+        return self._decide(person, form, facts, longer=False)
+
+    def extend(self, person: str, form: Form, facts: Mapping[str, int | str]) -> Decision:
+        """Return what the policy says about holding `form`, a running request on its new totals, and why.
+
+        Whoever may not ask for the totals may not extend to them. Who must agree is said by the rows for `extend`
+        that match, and by those of the form's own action where none does; a row may also forbid to `extend`.
+        """
+        return self._decide(person, form, facts, longer=True)
+
+    def eligible(self, person: str, form: Form) -> bool:
+        """Whether any rule lets `person` ask for the like of `form` at all, whatever its limits say."""
+        if not _is_person(person):
+            return False
+        team = self.team(person)
+        found = self.snapshot.candidates("p", team, form.resource, form.action)
+        return self._is_any(person, {rule.sub for _, rule, _ in found if rule.effect == "allow"}, team)
+
+    def _decide(self, person: str, form: Form, facts: Mapping[str, int | str], *, longer: bool) -> Decision:
         if not _is_person(person):
             return self._deny(person, (), (), "Only people ask; a program asks through the person who runs it.")
         if not self.catalogue.knows(form):
@@ -73,10 +94,13 @@ class Policy:
         values = _values(known)
         team = self.team(person)
         allowed, rule = self.snapshot.first("p", person, team, form.resource, form.action, values)
+        if allowed and longer:
+            permitted, forbids = self.snapshot.first("p", person, team, form.resource, EXTEND, values)
+            allowed, rule = (False, forbids) if forbids and not permitted else (True, rule)
         if not allowed:
             return self._denied(person, form, values, rule, known)
         owner = self.catalogue.owner(form.resource) or ""
-        needs = self.snapshot.every("p2", person, owner, form.resource, form.action, values)
+        needs = self._needs(person, owner, form, values, longer=longer)
         seats = _seats(needs, owner)
         return Decision(
             effect=Effect.PERMIT,
@@ -88,6 +112,12 @@ class Policy:
             facts=known,
             why=_permit_words(rule, needs, seats),
         )
+
+    def _needs(self, person: str, owner: str, form: Form, values: Mapping[str, int], *, longer: bool) -> list[Rule]:
+        for action in (EXTEND, form.action) if longer else (form.action,):
+            if needs := self.snapshot.every("p2", person, owner, form.resource, action, values):
+                return needs
+        return []
 
     def nearest(self, person: str, form: Form, facts: Mapping[str, int | str]) -> Nearest | None:
         """Return the request nearest to `form` that this person would be permitted, None when there is none."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ledger.book import Book
-from ledger.nouns import Form, GpuForm
+from ledger.nouns import DeployForm, Form, GpuForm
 from ledger.streams.request import Request, Status
 
 HOLDING = frozenset(
     {Status.APPROVED, Status.QUEUED, Status.STARTING, Status.RUNNING, Status.ENDING, Status.UNCONFIRMED}
 )
 """States in which a request holds, or is about to hold, what it asked for."""
+_ASKED = frozenset({"request.submitted", "request.lowered"})
 
 
 def facts_of(book: Book, subject: str, *, except_for: int | None = None) -> dict[str, int | str]:
@@ -18,6 +19,19 @@ def facts_of(book: Book, subject: str, *, except_for: int | None = None) -> dict
     held = sum(_gpus(request.form) for request in mine if request.status in HOLDING)
     waiting = sum(request.status is Status.WAITING for request in mine)
     return {"held_gpus": held, "open_requests": waiting, "added_s": 0}
+
+
+def facts_of_extension(book: Book, request: Request, added_s: int) -> dict[str, int | str]:
+    """Return the facts for holding `request` for `added_s` more; what was added before counts with it."""
+    first_s = first_window_s(book, request.number)
+    before_s = 0 if isinstance(request.form, DeployForm) else request.form.duration_s - first_s
+    return {**facts_of(book, request.beneficiary, except_for=request.number), "added_s": before_s + added_s}
+
+
+def first_window_s(book: Book, number: int) -> int:
+    """Return the length of the window as it was first approved, seconds; 0 for what has none."""
+    asked = (stored for stored in book.store.read(f"request:{number}", 0) if stored.kind in _ASKED)
+    return max(0, *[0, *(int(stored.body["form"].get("duration_s", 0)) for stored in asked)][-1:])
 
 
 def _open(book: Book, subject: str) -> list[Request]:

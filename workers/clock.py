@@ -1,4 +1,4 @@
-"""The clock: lapses, expires, takes back, and sweeps up what crashed. It needs the database and the backend alone.
+"""The clock: lapses, warns, expires, takes back, and sweeps up what crashed. It needs the database and the backend alone.
 
 No schedule is kept anywhere else: each tick asks the ledger what is due. The nudge to the workers is only haste; when
 the broker is gone, endings go on here and starts wait for it. One request that fails keeps no other waiting, and a
@@ -17,17 +17,30 @@ from typing import Final
 
 import structlog
 
+from ledger.book import Write
 from ledger.errors import BusyError, LedgerError, ReadOnlyError, UnlawfulError, VersionConflictError
 from ledger.nouns import FormKind
 from ledger.streams.codec import Entry
-from ledger.streams.request import EndedUnlogged, Expired, Lapsed, Missed, Request, Status
+from ledger.streams.request import (
+    Disqualified,
+    EndedUnlogged,
+    Expired,
+    Lapsed,
+    Missed,
+    Request,
+    Status,
+    Warned,
+    warned_at,
+)
 from ledger.views import RECEIPT_GRACE
+from workers.eligibility import Eligibility, disqualify
 from workers.entering import enter
 from workers.errors import WorkerError
 from workers.executors.base import Observation
 from workers.hands import TOO_LATE, attend
 from workers.journal import Ending
 from workers.lanes import Lanes
+from workers.prolonging import unconfirmed
 from workers.room import CLOCK, Room, grant_of
 
 logger = structlog.get_logger(__name__)
@@ -58,6 +71,7 @@ class Clock:
         self._nudged: dict[int, datetime] = {}
         self._lanes = Lanes()
         self._unwritable = False
+        self._eligibility = Eligibility(self._room)
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a failing tick is logged, and the next one tries again."""
@@ -74,6 +88,7 @@ class Clock:
         _alone("journal", lambda: self._room.journal.drain(self._enter_unlogged))
         for number in self._room.book.requests.due(now):
             _alone(number, partial(self._look, number, now))
+        _alone("eligibility", lambda: self._disqualify(now))
         self._lanes.wait(self._patience_s)
 
     def _look(self, number: int, now: datetime) -> None:
@@ -88,9 +103,33 @@ class Clock:
         elif _over(request, now):
             self._end(request, now)
         elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
-            self._take_back(request)
+            self._attend(request)
+        elif unconfirmed(request):
+            self._prolong(request, now)
+        elif request.status is Status.RUNNING:
+            self._warn(request, now)
         else:
             self._hurry(request, now)
+
+    def _prolong(self, request: Request, now: datetime) -> None:
+        """Tell the backend of the later end from here: without a broker, too, nothing may end early."""
+        if self._again(request, now):
+            self._attend(request)
+
+    def _warn(self, request: Request, now: datetime) -> None:
+        """Tell the holder ahead, once for each end; what is due may be looked at sooner, and is not told sooner."""
+        told = request.warned_of == request.not_after
+        if not told and request.not_after is not None and now >= (warned_at(request) or now):
+            self._enter(request, Warned(not_after=request.not_after))
+
+    def _disqualify(self, now: datetime) -> None:
+        """End what is held by somebody whom the policy would not even hear any more."""
+        for request, entry, policy in self._eligibility.lost(now):
+            _alone(request.number, partial(self._end_for, request, entry, policy))
+
+    def _end_for(self, request: Request, entry: Disqualified, policy: Write) -> None:
+        disqualify(self._room, request, entry, policy)
+        self._attend(request)
 
     def _end(self, request: Request, now: datetime) -> None:
         """Enter that it is over and take it back; without a ledger, take it back all the same."""
@@ -99,9 +138,9 @@ class Clock:
         except (ReadOnlyError, BusyError):
             self._in_lane(request, lambda: self._take_unlogged(request, now))
             return
-        self._take_back(request)
+        self._attend(request)
 
-    def _take_back(self, request: Request) -> None:
+    def _attend(self, request: Request) -> None:
         if not self._in_lane(request, lambda: attend(self._room, request.number)):
             self._nudge_now_and_then(request, self._room.clock())  # its backend hangs here: perhaps not everywhere
 
@@ -131,24 +170,27 @@ class Clock:
         except LedgerError as error:
             logger.warning("an ending stays noted", request=ending.request, detail=error.detail)
             return False
-        self._take_back(request)
+        self._attend(request)
         return True
 
     def _hurry(self, request: Request, now: datetime) -> None:
         """Nudge a worker for what is approved, or dispatched without a receipt, but not at every tick."""
-        if request.status is Status.RUNNING:
-            return
         waits_for_receipt = request.status is Status.STARTING and request.dispatched_at is not None
         if waits_for_receipt and request.dispatched_at is not None and now < request.dispatched_at + RECEIPT_GRACE:
             return
         self._nudge_now_and_then(request, now)
 
     def _nudge_now_and_then(self, request: Request, now: datetime) -> None:
+        if self._again(request, now):
+            self._nudge(request.number)
+
+    def _again(self, request: Request, now: datetime) -> bool:
+        """Whether it is time to try again what is still due."""
         last = self._nudged.get(request.number)
         if last is not None and abs(now - last) < NUDGE_AGAIN:  # the system's clock may have been set back since
-            return
+            return False
         self._nudged[request.number] = now
-        self._nudge(request.number)
+        return True
 
     def _enter(self, request: Request, entry: Entry, *, free: bool = False) -> None:
         """Enter it; once the ledger could not be written, nothing waits for it again in this tick."""

@@ -28,6 +28,7 @@ from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, StaleGrantError
 from workers.executors.base import Executor, Observation, Pending
+from workers.prolonging import prolong, unconfirmed
 from workers.room import Room, grant_of, usage_of
 
 logger = structlog.get_logger(__name__)
@@ -71,6 +72,8 @@ def _step(room: Room, number: int) -> None:
         _carry_out(room, request)
     elif request.status is Status.STARTING:
         _look_again(room, request)
+    elif unconfirmed(request):
+        prolong(room, request)
     elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
         take_back(room, request)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bot.blocks import extension
 from bot.blocks.parts import Block, Message, Ref, actions, button, context, fields, header, section
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, duration, shown
@@ -28,9 +29,13 @@ def card(
         blocks.append(fields(told))
     if request.status is Status.RUNNING and request.form.resource.startswith("gpu:"):
         blocks.append(section(f"Run a command on them:\n`quartermaster gpu run {request.name} -- <command>`"))
+    more = extension.open_standing(request, missing, voice)
+    if more:
+        blocks.append(section(more))
     blocks.append(context(*_small_print(request, voice, known)))
-    buttons = _buttons(request, remind=remind)
-    if buttons:
+    if request.status is Status.RUNNING:
+        blocks.append(extension.offering(request, voice))
+    elif buttons := _buttons(request, remind=remind):
         blocks.append(actions(*buttons))
     return Message(text=f"{request.name}, {voice.what(request.form)}: {plain(state)}", blocks=tuple(blocks))
 
@@ -80,6 +85,8 @@ def _small_print(request: Request, voice: Voice, nudges: Nudges) -> list[str]:
         parts += [f"asked {voice.at(request.submitted_at)}", f"lapses {voice.at(request.lapse_at)} if nobody decides"]
         if nudges.last is not None:
             parts.append(f"reminded {voice.at(nudges.last)}")
+    if request.status is Status.RUNNING:
+        parts += extension.small_print(request, voice)
     if request.status is Status.ENDED:
         parts.append(f"taken back and checked {voice.at(request.since)}")
     rules = request.decision.rules if request.decision else ()
@@ -103,8 +110,6 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
         return [*first, button("qm_edit_request", "Edit", value), withdraw]
     if request.status in {Status.APPROVED, Status.QUEUED}:
         return [withdraw]
-    if request.status is Status.RUNNING:
-        return [button("qm_release", "Release", value)]
     if request.status is Status.DENIED:
         return _after_denial(request, value)
     style = "primary" if request.status in {Status.FAILED, Status.LAPSED, Status.MISSED} else ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from bot.blocks import extending, extension
 from bot.blocks.help import May
 from bot.blocks.parts import Block, Ref, actions, button, context, entry_input, fields, header, modal, section
 from bot.blocks.states import Missing, state_line
@@ -82,7 +83,7 @@ def refused(sentence: str) -> Block:
 def person(
     *,
     waiting: list[Request],
-    held: list[Request],
+    held: list[Own],
     asked: list[Own],
     pools: list[PoolView],
     ledger: Ledger | None,
@@ -96,7 +97,11 @@ def person(
         head = header(f"Waiting for you ({len(waiting)})")
         blocks += [head, *_list(waiting, place, "waiting", lambda r: _waiting(r, voice)), DIVIDER]
     nothing = [] if held else [section("You hold nothing right now.")]
-    blocks += [header("Your access now"), *nothing, *_list(held, place, "held", lambda r: _held(r, voice))]
+    blocks += [
+        header("Your access now"),
+        *nothing,
+        *_list(held, place, "held", lambda own: _held(own.request, own.missing, voice)),
+    ]
     if asked:
         blocks += [DIVIDER, header("Your requests"), *_list(asked, place, "asked", lambda own: _asked(own, voice))]
     for pool in pools:
@@ -148,6 +153,8 @@ def _value(request: Request) -> str:
 
 
 def _waiting(request: Request, voice: Voice) -> list[Block]:
+    if request.status is Status.RUNNING and request.extension is not None:
+        return extending.waiting_item(request, request.extension, voice)
     value = _value(request)
     parts = (voice.when(request.form), voice.cost(request.form), shown(str(request.purpose or ""), 80), request.name)
     what = f"*{voice.what(request.form)}, for {voice.name_of(request.asker)}*"
@@ -158,12 +165,13 @@ def _waiting(request: Request, voice: Voice) -> list[Block]:
     return [section(f":raised_hand: {what}\n{' · '.join(part for part in parts if part)}"), actions(*buttons)]
 
 
-def _held(request: Request, voice: Voice) -> list[Block]:
+def _held(request: Request, missing: Missing, voice: Voice) -> list[Block]:
     devices = f", {', '.join(request.receipt.devices)}" if request.receipt and request.receipt.devices else ""
     if request.status is Status.RUNNING:
         until = f"Running until {voice.at(request.not_after or request.since)}"
         text = f":large_green_circle: *{voice.what(request.form)}*{devices}\n{until} · {request.name}"
-        return [section(text), actions(button("qm_release", "Release", _value(request)))]
+        more = extension.open_standing(request, missing, voice)
+        return [section(f"{text}\n{more}" if more else text), extension.offering(request, voice)]
     return [section(f"*{voice.what(request.form)}* · {request.name}\n{state_line(request, (), voice)}")]
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from bot.blocks.extension import standing
 from bot.blocks.parts import quote as quoted
 from bot.blocks.states import (
     Missing,
     approved,
+    disqualified,
     ended,
     lowered,
     plain,
@@ -22,7 +24,7 @@ from bot.blocks.states import (
 )
 from bot.blocks.words import Voice, shown
 from ledger.nouns import Seat
-from ledger.streams.request import Request, Status, Verdict
+from ledger.streams.request import Outcome, Request, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +141,31 @@ def _revoked(request: Request, event: _Event, _: Missing, voice: Voice) -> Line:
     return Line(key=str(event.seq), text=revoked(request, voice), mentions=True)
 
 
+def _disqualified(request: Request, event: _Event, _: Missing, voice: Voice) -> Line:
+    return Line(key=str(event.seq), text=disqualified(request, voice), mentions=True)
+
+
+_SETTLES: Final = {
+    Outcome.PENDING: ("request.extension-decided",),
+    Outcome.GRANTED: ("request.extended",),
+    Outcome.DENIED: ("request.extension-decided", "request.extension-reviewed"),
+    Outcome.UNDONE: ("request.not-prolonged",),
+}
+
+
+def _extension(request: Request, event: _Event, missing: Missing, voice: Voice) -> Line | None:
+    """How the last extension stands, at the entry that made it so; nobody is called for what they just did alone."""
+    extension, since = request.extension, [kind for kind, *_ in request.history[event.index + 1 :]]
+    if extension is None or "request.extension-asked" in since or request.status is not Status.RUNNING:
+        return None
+    if event.kind not in _SETTLES.get(extension.outcome, ()) or "request.extension-reviewed" in since:
+        return None
+    by_others = bool(extension.votes) or extension.denied_by is not None or extension.outcome is Outcome.UNDONE
+    return Line(key=str(event.seq), text=standing(request, missing, voice), mentions=by_others)
+
+
 def _settled(request: Request, event: _Event, _: Missing, voice: Voice) -> Line:
-    if request.end == "request.revoked":
+    if request.end in {"request.revoked", "request.disqualified"}:
         text = f":checkered_flag: *Taken back and checked*, {voice.at(event.at)}."
     else:
         text = ended(request, voice)
@@ -166,6 +191,11 @@ _LINES: Final[dict[str, _Say]] = {
     "request.started": _started,
     "request.done": _done,
     "request.revoked": _revoked,
+    "request.disqualified": _disqualified,
+    "request.extension-decided": _extension,
+    "request.extension-reviewed": _extension,
+    "request.extended": _extension,
+    "request.not-prolonged": _extension,
     "request.settled": _settled,
     "request.failed": _last(mentions=True),
     "request.lapsed": _last(mentions=True),

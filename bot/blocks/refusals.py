@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bot.blocks.states import Missing, who_is_missing
+from bot.blocks import extension
+from bot.blocks.states import Missing, approvers, who_is_missing
 from bot.blocks.words import Voice, either
 from bot.errors import Reason, Refused
 from ledger.streams.request import Request, Status
@@ -61,8 +62,7 @@ def how_it_stands(request: Request, voice: Voice) -> str:
         by = f" by {voice.name_of(request.ended_by)}" if request.ended_by else " by policy"
         return f"was already denied{by}, {at}"
     if request.status in {Status.APPROVED, Status.QUEUED, Status.STARTING, Status.RUNNING}:
-        by = either([voice.name_of(vote.person) for vote in request.votes], "and") if request.votes else "a rule"
-        return f"was already approved by {by}, {voice.at(request.approved_at or request.since)}"
+        return f"was already approved by {approvers(request, voice)}, {voice.at(request.approved_at or request.since)}"
     words = {
         Status.WAITING: "still waits for approval",
         Status.ENDING: "is being taken back since",
@@ -107,6 +107,7 @@ _SENTENCES: Final[dict[Reason, Callable[[Refused, Request | None, Voice], str]]]
     ),
     Reason.NOT_YOURS: lambda r, _, v: f"{_name(r)} belongs to {_people(r, v)}. Only {_people(r, v)} can do that.",
     Reason.NOT_LOWER: lambda *_: "Approving less must not ask for more. Lower the number or the hours.",
+    **extension.SENTENCES,
     Reason.PAST: lambda *_: "That start is in the past. Give a later time.",
     Reason.DRAFT_GONE: _draft_gone,
     Reason.TOO_SOON: lambda r, *_: (

@@ -53,8 +53,8 @@ def given(request: Request, voice: Voice) -> str:
 
 
 def approvers(request: Request, voice: Voice) -> str:
-    """Return who approved: people, or the rule that did without them."""
-    names = [voice.name_of(vote.person) for vote in request.votes]
+    """Return who approved: people, or the rule that did without them. A later extension takes nothing from them."""
+    names = [voice.name_of(review.reviewer) for review in request.reviews if review.verdict is Verdict.APPROVE]
     if names:
         return either(names, "and")
     return f"rule `{request.decision.rules[-1]}`" if request.decision and request.decision.rules else "rule"
@@ -62,7 +62,7 @@ def approvers(request: Request, voice: Voice) -> str:
 
 def last_reason(request: Request) -> str:
     """Return the reason of the last approval as a quotation, empty when none was given."""
-    given = [r for r in request.reviews if r.verdict is Verdict.APPROVE and r.form_digest == request.form_digest]
+    given = [review for review in request.reviews if review.verdict is Verdict.APPROVE]
     return quoted(shown(str(given[-1].reason or ""))) if given else ""
 
 
@@ -108,6 +108,8 @@ def _running(request: Request, _: Missing, voice: Voice) -> str:
 def _ending(request: Request, _: Missing, voice: Voice) -> str:
     if request.end == "request.revoked":
         return f"{revoked(request, voice)}\nIt is being taken back and checked."
+    if request.end == "request.disqualified":
+        return f"{disqualified(request, voice)} It is being taken back and checked."
     word = "Released" if request.end == "request.released" else "Ending"
     return f":arrows_counterclockwise: *{word}*, {voice.at(request.since)}. It is being taken back and checked."
 
@@ -128,6 +130,12 @@ def revoked(request: Request, voice: Voice) -> str:
     return f":no_entry_sign: *Revoked by {by}*, {at}.{quoted(shown(str(request.reason or '')))}"
 
 
+def disqualified(request: Request, voice: Voice) -> str:
+    """Return that it ended because its holder lost what let them ask for it."""
+    at, why = voice.at(request.ended_at or request.since), f" {shown(request.why)}" if request.why else ""
+    return f":no_entry_sign: *Ended early by policy*, {at}.{why}"
+
+
 def ended(request: Request, voice: Voice) -> str:
     """Return how a lease ended; only for one that was taken back and observed gone."""
     at = voice.at(request.ended_at or request.since)
@@ -137,6 +145,8 @@ def ended(request: Request, voice: Voice) -> str:
         return f":leftwards_arrow_with_hook: *Released by {voice.name_of(request.ended_by or '')}*, {at}{early}."
     if request.end == "request.revoked":
         return revoked(request, voice)
+    if request.end == "request.disqualified":
+        return disqualified(request, voice)
     return f":checkered_flag: *Ended on time*, {at}. It was taken back and checked."
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from slack_bolt import Ack, App
 
-from bot.blocks import refusals
+from bot.blocks import extending, extension, refusals
 from bot.blocks.home import Place, export_modal
 from bot.blocks.parts import Ref
 from bot.errors import Refused
@@ -183,6 +183,34 @@ def _export_period(front: Front, body: Body, value: str, spot: Spot) -> None:
     front.slack.client.views_open(trigger_id=body["trigger_id"], view=export_modal())
 
 
+def _extend(front: Front, body: Body, value: str, spot: Spot) -> None:
+    """A button says how many seconds, a menu what was chosen; the row says of what."""
+    action = body["actions"][0]
+    ref = extension.ref_in(str(action.get("block_id", "")))
+    seconds = str((action.get("selected_option") or {}).get("value") or value)
+    if ref is None or not (seconds.isascii() and seconds.isdigit()):
+        front.say(_who(body), spot, refusals.STALE)
+    else:
+        front.extend(_who(body), ref, int(seconds), _speak(front, body, spot))
+
+
+def _agree(front: Front, body: Body, value: str, spot: Spot) -> None:
+    ref = _ref(front, body, value, spot)
+    if ref is not None:
+        front.decide_extension(_who(body), ref, _speak(front, body, spot), approve=True)
+
+
+def _disagree(front: Front, body: Body, value: str, spot: Spot) -> None:
+    ref = _ref(front, body, value, spot)
+    if ref is None:
+        return
+    view = front.deny_extension_view(_who(body), ref)
+    if isinstance(view, Refused):
+        front.after(_who(body), view, _speak(front, body, spot))
+    else:
+        front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+
+
 def _ref(front: Front, body: Body, value: str, spot: Spot) -> Ref | None:
     ref = Ref.parse(value)
     if ref is None:
@@ -208,6 +236,10 @@ _HANDLERS: Final[dict[str, _Handle]] = {
     "qm_deny": _in_modal("deny"),
     "qm_revoke": _in_modal("revoke"),
     "qm_release": _verb("release"),
+    extension.EXTEND: _extend,
+    f"{extension.EXTEND}_first": _extend,
+    extending.APPROVE: _agree,
+    extending.DENY: _disagree,
     "qm_withdraw": _verb("withdraw"),
     "qm_accept": _verb("accept"),
     "qm_remind": _verb("remind"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError
 
-from bot.blocks import modals, refusals, verdicts
+from bot.blocks import extending, modals, refusals, verdicts
 from bot.blocks.parts import Ref
 from bot.evidence import Wish
 from bot.front import Front, Spot
@@ -31,6 +31,9 @@ def register(app: App, front: Front) -> None:
     )
     app.view(modals.REVOKE)(_reasoned(front, lambda slack, ref, why: front.revoke(slack, ref, why, NOWHERE)))
     app.view(modals.LESS)(_less(front))
+    app.view(extending.DENY_FORM)(
+        _reasoned(front, lambda slack, ref, why: front.decide_extension(slack, ref, NOWHERE, approve=False, reason=why))
+    )
     app.view("qm_export_form")(_export(front))
 
 

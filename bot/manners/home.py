@@ -8,6 +8,7 @@ from typing import Final
 
 from bot.blocks import home as views
 from bot.blocks.parts import Block
+from bot.blocks.states import Missing
 from bot.keeping import remindable_at
 from bot.manners.typed import ALL, Typed
 from ledger.audit import Verdict, verify_store
@@ -35,7 +36,7 @@ class Home(Typed):
         mine = self._mine(slack)
         return views.person(
             waiting=self._waiting(slack) if may.decide else [],
-            held=[request for request in mine if request.status in _HELD],
+            held=[self._own(request) for request in mine if request.status in _HELD],
             asked=[self._own(request) for request in mine if request.status not in _HELD],
             pools=self._pools(slack) if may.revoke and may.decide else [],
             ledger=self._ledger(verify=verify) if may.export else None,
@@ -50,7 +51,8 @@ class Home(Typed):
 
     def _own(self, request: Request) -> views.Own:
         """A request of one's own, with who is missing and whether they may be reminded."""
-        missing = self.desk.missing(request) if request.status in {Status.WAITING, Status.LAPSED} else ()
+        waits = request.status in {Status.WAITING, Status.LAPSED}
+        missing = self.desk.missing(request) if waits else self.desk.extension_missing(request)
         nudges = self.tables.nudges(request.number)
         at = remindable_at(request, nudges)
         remind = at is not None and at <= self.house.book.clock()
@@ -63,12 +65,14 @@ class Home(Typed):
     def _waiting(self, slack: str) -> list[Request]:
         subject = self.desk.subject(slack)
         return [
-            request
-            for request in self._open()
-            if request.status is Status.WAITING
-            and not request.accept_pending
-            and any(subject in subjects for _, subjects in self.desk.missing(request))
+            request for request in self._open() if any(subject in subjects for _, subjects in self._missing(request))
         ]
+
+    def _missing(self, request: Request) -> Missing:
+        """The open seats of a request, or of the extension that its holder waits for."""
+        if request.status is Status.WAITING:
+            return () if request.accept_pending else self.desk.missing(request)
+        return self.desk.extension_missing(request)
 
     def _pools(self, slack: str) -> list[views.PoolView]:
         """The pools of this person's team, with who holds what."""

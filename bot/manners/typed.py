@@ -13,7 +13,7 @@ from bot.intake.forms import Unclear, Understood, understand
 from bot.intake.reading import Intent, Reading
 from bot.manners.asking import Asking
 from bot.manners.base import Spot
-from bot.manners.deciding import Deciding
+from bot.manners.extending import Extending
 from bot.manners.knowing import Knowing
 from ledger.streams.request import Status
 
@@ -29,7 +29,7 @@ def number_in(text: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-class Typed(Asking, Deciding, Knowing):
+class Typed(Asking, Extending, Knowing):
     """What people type."""
 
     def typed(self, slack: str, reading: Reading, text: str, spot: Spot) -> None:
@@ -37,6 +37,8 @@ class Typed(Asking, Deciding, Knowing):
         number = reading.slots.get("request_id")
         if reading.intent in _VERBS and number is not None:
             self.act(slack, _VERBS[reading.intent], number, spot)
+        elif reading.intent is Intent.REQUEST_EXTEND:
+            self.extend_words(slack, reading, spot)
         elif reading.intent in {Intent.REQUEST_APPROVE, Intent.REQUEST_DENY} and number is not None:
             self.bring(slack, number, spot)
         elif reading.intent in {Intent.REQUEST_STATUS, Intent.POLICY_WHY}:

@@ -88,6 +88,11 @@ def more_reviewed(who, seat, *, approve=True):
     )
 
 
+def more_asked_again():
+    longer, end = replace(FORM, duration_s=10800), START + timedelta(hours=3)
+    return req.ExtensionAsked(form=longer, form_digest=digest(longer), added_s=3600, not_after=end)
+
+
 EXTENDED = [
     ("request:1001", more_asked(), ASKER),
     ("request:1001", req.ExtensionDecided(form_digest=digest(LONGER), decision=PERMIT), "svc:desk"),

@@ -32,7 +32,6 @@ STILL = {
     "request.credential-shown",
     "request.credential-set",
     "request.warned",
-    "request.prolonged",
 }
 STOPPED = {"request.approved", "request.dispatched", "request.extended"}
 AFTER = {
@@ -420,6 +419,7 @@ def queued(state, actor, body):
 
 def extension_asked(state, actor, body):
     need(state["is"] == "running" and actor in state["barred"] and not state.get("more"), "not to extend")
+    need(not state.get("before"), "the backend has not answered to the last extension")
     form, added = body["form"], body["added_s"]
     end = None if state["form"]["not_after"] is None else body["not_after"]
     longer = state["form"] | {"duration_s": state["form"]["duration_s"] + added, "not_after": end}
@@ -470,6 +470,10 @@ def extended(state, actor, body):
     state |= {"form": more["form"], "digest": more["digest"], "more": None, "before": before}
 
 
+def prolonged(state, actor, body):
+    need(state["is"] == "running" and state.pop("before", None), "no extension was granted")
+
+
 def not_prolonged(state, actor, body):
     need(state["is"] == "running" and state.get("before"), "no extension was granted")
     state |= state.pop("before")
@@ -481,6 +485,7 @@ STEPS = {
     "request.extension-decided": extension_decided,
     "request.extension-reviewed": extension_reviewed,
     "request.extended": extended,
+    "request.prolonged": prolonged,
     "request.not-prolonged": not_prolonged,
     "request.decided": decided,
     "request.reviewed": reviewed,

@@ -365,6 +365,9 @@ UNLAWFUL = {
         ("request:1001", tale.more_reviewed(tale.LEAD, "asker-lead", approve=False), tale.LEAD),
         tale.EXTENDED[3],
     ],
+    "asked to extend before the backend answered": [
+        *A, *tale.HELD, *tale.EXTENDED[:5], ("request:1001", tale.more_asked_again(), tale.ASKER)
+    ],
     "an extension of nothing": [*A, *tale.EXTENDED[:1]],
     "approved during a halt": [*A[:4], tale.STOPPED[0], APPROVE],
     "dispatched during a halt": [*A, tale.STOPPED[0], tale.HELD[0]],

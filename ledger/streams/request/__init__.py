@@ -40,6 +40,7 @@ from ledger.streams.request.entries import (
     Withdrawn,
 )
 from ledger.streams.request.extending import (
+    ANSWERS,
     Extended,
     Extension,
     ExtensionAsked,
@@ -51,11 +52,13 @@ from ledger.streams.request.extending import (
     Warned,
     longer,
     warn_at,
+    warned_at,
 )
 from ledger.streams.request.fold import evolve
 from ledger.streams.request.state import FINAL, LAPSE_AFTER, Request, Review, Status
 
 __all__ = [
+    "ANSWERS",
     "ENTRIES",
     "FINAL",
     "LAPSE_AFTER",
@@ -103,4 +106,5 @@ __all__ = [
     "is_lower",
     "longer",
     "warn_at",
+    "warned_at",
 ]

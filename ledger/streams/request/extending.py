@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WARN_LEAST: Final = timedelta(minutes=15)
 WARN_MOST: Final = timedelta(hours=24)
+ANSWERS: Final = frozenset({"request.started", "request.prolonged", "request.not-prolonged", "request.credential-set"})
+"""Kinds of entries after which it is settled until when a lease is held: the holder is warned of that end next."""
 
 
 class Outcome(StrEnum):
@@ -161,11 +163,21 @@ def warn_at(since: datetime, end: datetime) -> datetime:
     return end - min(max(window / 10, WARN_LEAST), WARN_MOST, window / 2)
 
 
+def warned_at(state: Request) -> datetime | None:
+    """Return when to warn of a running lease's end, counted from when its backend last answered; None for no lease."""
+    answered = [at for kind, at, *_ in state.history if kind in ANSWERS]
+    return (
+        None if state.not_after is None or not answered else warn_at(answered[-1], max(answered[-1], state.not_after))
+    )
+
+
 def asked(state: Request, entry: ExtensionAsked, place: Place) -> Request:
     """Return the request with the extension that its holder asks for."""
     end = _running(state)
     require(place.actor in state.barred, "only the holder extends")
     require(state.extension is None or state.extension.outcome is not Outcome.PENDING, "an extension is pending")
+    # Asked any earlier, this one would take the place of what the backend may still undo.
+    require(state.confirmed == state.generation, "the backend has not answered to the last one")
     require(entry.added_s > 0, "an extension adds time")
     require(entry.not_after == end + timedelta(seconds=entry.added_s), "the new end is the old one and what is added")
     require(entry.form == longer(state.form, entry.added_s, entry.not_after), "the form is not on the new totals")

@@ -34,6 +34,8 @@ REVIEWED = law.ExtensionReviewed(
     reviewer=LEAD, seat="owner-lead", approve=True, form_digest=digest(LONGER), rule="v", reason=Personal("")
 )
 EXTENDED = law.Extended(form_digest=digest(LONGER), generation=2, not_after=LATER)
+LONGER_YET, LATER_YET = replace(FORM, duration_s=5 * 3600), LATER + timedelta(hours=1)
+AGAIN = law.ExtensionAsked(form=LONGER_YET, form_digest=digest(LONGER_YET), added_s=3600, not_after=LATER_YET)
 PROLONGED = law.Prolonged(generation=2, receipt=RECEIPT)
 
 
@@ -129,6 +131,7 @@ def test_the_end_of_the_lease_ends_the_question():
         ([ASKED, DECIDED, REVIEWED], replace(EXTENDED, generation=3), None),
         ([ASKED, DECIDED, REVIEWED], replace(EXTENDED, not_after=LATER + timedelta(hours=1)), None),
         ([ASKED, DECIDED, REVIEWED], PROLONGED, None),
+        ([ASKED, DECIDED, REVIEWED, EXTENDED], AGAIN, None),
         ([ASKED, DECIDED, REVIEWED, EXTENDED], replace(PROLONGED, generation=1), None),
         ([ASKED, DECIDED, REVIEWED, EXTENDED, PROLONGED], PROLONGED, None),
         ([ASKED, DECIDED, REVIEWED, EXTENDED, PROLONGED], law.NotProlonged(generation=2, not_after=END, why=""), None),

@@ -1,0 +1,85 @@
+"""Telling the backend of a later end, and of what becomes of it.
+
+`Extended` orders it; only the backend's own answer is entered. One that answers and refuses gets the old end back; one
+that does not answer is asked again: the lease then ends when the ledger says, or as soon as the backend says it did.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from ledger.book import Write
+from ledger.nouns import GpuForm
+from ledger.streams.pool import Rebooked
+from ledger.streams.request import Extension, NotProlonged, Outcome, Prolonged, Request, Status
+from workers.entering import enter, pool_name, write_of
+from workers.errors import BackendError, StaleGrantError
+from workers.executors.base import Executor, Observation, Pending
+from workers.room import WORKER, Room, grant_of
+
+logger = structlog.get_logger(__name__)
+
+WOULD_NOT: Final = "{} would not hold it any longer. It ends when it did before."
+ENDED_IT: Final = "{} had ended it already."
+
+
+def unconfirmed(request: Request) -> bool:
+    """Whether the lease runs, and its backend has not answered to its newest end."""
+    return request.status is Status.RUNNING and request.generation > request.confirmed
+
+
+def prolong(room: Room, request: Request) -> None:
+    """Have the backend hold an extended lease to its new end, and enter what it says."""
+    executor, extension = room.executor_of(request), request.extension
+    if executor is None or extension is None or extension.outcome is not Outcome.GRANTED:
+        logger.error("nobody can be told of its new end", request=request.number, executor=request.executor)
+        return
+    if _over(room, request) or not _sealed(room, request):
+        return  # the clock ends it; the sweep comes again
+    try:
+        said = executor.ensure(grant_of(request))
+    except StaleGrantError:
+        undo(room, request, extension, ENDED_IT.format(executor.name))
+    except BackendError as error:
+        _refused(room, request, extension, executor, error.detail)
+    else:
+        _answered(room, request, said)
+
+
+def _answered(room: Room, request: Request, said: object) -> None:
+    if isinstance(said, Pending):
+        logger.warning("its backend has put it back in line; the sweep comes again", request=request.number)
+    elif not _over(room, request):
+        enter(room, request, Prolonged(generation=request.generation, receipt=said))  # type: ignore[arg-type]
+
+
+def _refused(room: Room, request: Request, extension: Extension, executor: Executor, detail: str) -> None:
+    """Believe a backend that answers; ask one that does not answer again."""
+    logger.warning("not prolonged", request=request.number, executor=executor.name, detail=detail)
+    if executor.observe(grant_of(request)) is not Observation.UNKNOWN:
+        undo(room, request, extension, WOULD_NOT.format(executor.name))
+
+
+def undo(room: Room, request: Request, extension: Extension, why: str) -> None:
+    """Enter that the lease ends when it did before, together with what its pool keeps for it."""
+    entry = NotProlonged(generation=request.generation, not_after=extension.before, why=why)
+    writes = [write_of(request, entry)]
+    if isinstance(request.form, GpuForm):
+        name = pool_name(request.form)
+        pool = room.book.pool(name)
+        booking = pool.booking(request.number)
+        if booking is not None and extension.before > booking.start:
+            back = Rebooked(request=request.number, end=extension.before)
+            writes.append(Write(stream=f"pool:{name}", expected=pool.version, entries=(back,), actor=WORKER))
+    room.book.append(*writes)
+
+
+def _sealed(room: Room, request: Request) -> bool:
+    """No ledger, no grant: what is not in the tree yet orders nothing."""
+    return room.book.store.size() > request.seq
+
+
+def _over(room: Room, request: Request) -> bool:
+    return request.not_after is not None and room.clock() >= request.not_after
