@@ -89,8 +89,9 @@ def person(
     may: May,
     place: Place,
     voice: Voice,
+    budget: str = "",
 ) -> Block:
-    """Return the Home view of somebody who asks or decides."""
+    """Return the Home view of somebody who asks or decides; `budget` is what their team has left, in words."""
     blocks: list[Block] = []
     if waiting:
         head = header(f"Waiting for you ({len(waiting)})")
@@ -105,7 +106,7 @@ def person(
         blocks += [DIVIDER, header("The ledger"), section(_verified(ledger)), _evidence()]
     if may.ask:
         blocks += [DIVIDER, header("Ask for something"), _ask(may)]
-    blocks.append(context(_may_words(may)))
+    blocks.append(context(budget, _may_words(may)))
     return {"type": "home", "blocks": blocks[:100]}
 
 

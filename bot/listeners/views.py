@@ -10,6 +10,7 @@ from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import modals, refusals, verdicts
+from bot.blocks.freeze import LIFT
 from bot.blocks.parts import Ref
 from bot.evidence import Wish
 from bot.front import Front, Spot
@@ -31,6 +32,7 @@ def register(app: App, front: Front) -> None:
     )
     app.view(modals.REVOKE)(_reasoned(front, lambda slack, ref, why: front.revoke(slack, ref, why, NOWHERE)))
     app.view(modals.LESS)(_less(front))
+    app.view(LIFT)(_lift(front))
     app.view("qm_export_form")(_export(front))
 
 
@@ -97,6 +99,17 @@ def _less(front: Front) -> Callable[..., None]:
         _once(front, ack, view, lambda: front.approve_less(body["user"]["id"], ref, wanted, reason, NOWHERE))
 
     return less
+
+
+def _lift(front: Front) -> Callable[..., None]:
+    def lift(ack: Ack, body: Body, view: Body) -> None:
+        reason = modals.values_of(view).get("reason", "").strip()
+        if not reason:
+            ack(response_action="errors", errors={"reason": "Give a reason everybody can act on."})
+            return
+        _once(front, ack, view, lambda: front.lift_by_card(body["user"]["id"], view["private_metadata"], reason))
+
+    return lift
 
 
 def _export(front: Front) -> Callable[..., None]:
