@@ -40,7 +40,7 @@ def freeze_blocks(stop: Stop, voice: Voice) -> list[Block]:
         fields(
             [
                 ("Stopped", "Approvals, starts, extensions"),
-                ("Still works", "Asking, denying, withdraw, release, expiry, export"),
+                ("Still works", "Asking, deny, withdraw, release, expiry, export"),
             ]
         ),
         context("Running grants end as planned", f"an admin other than {by} lifts it", f"ledger entry {stop.seq:,}"),

@@ -225,7 +225,8 @@ def _verified(ledger: Ledger) -> str:
 
 def _may_words(may: May) -> str:
     can = [f"ask for {_join([_ASK[kind].lower().replace('gpu', 'GPU') for kind in may.ask])}"] if may.ask else []
-    can += [words for holds, words in ((may.decide, "decide requests"), (may.revoke, "revoke access")) if holds]
+    rights = ((may.decide, "decide requests"), (may.revoke, "revoke access"), (may.halt, "freeze everything"))
+    can += [words for holds, words in rights if holds]
     return f"You may {_join(can)} · `/qm help` says how" if can else "`/qm help` says what you may do"
 
 

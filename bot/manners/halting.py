@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.blocks.freeze import freeze_blocks, lift_modal, name_of
+from bot.blocks.home import DIVIDER
 from bot.blocks.parts import Block
 from bot.errors import Reason, Refused
 from bot.manners.base import Manners, Spot
@@ -70,7 +71,7 @@ class Halting(Manners):
     def frozen_blocks(self, slack: str) -> list[Block]:
         """Return what stands at the top of every Home while something is frozen."""
         voice = self._voice(slack)
-        return [block for stop in self.desk.book.halts().stops for block in freeze_blocks(stop, voice)]
+        return [block for stop in self.desk.book.halts().stops for block in [*freeze_blocks(stop, voice), DIVIDER]]
 
     def _named(self, words: str) -> tuple[str, str]:
         """The resource and the reason; the first word is a resource when it names one, and a reason otherwise."""

@@ -113,6 +113,8 @@ def test_a_click_under_a_freeze_is_refused_in_words_and_not_counted(stage, mira,
 
 def test_what_a_rule_approves_waits_on_its_card_and_goes_on_by_itself(stage, mira, kofi, ada):
     frozen(kofi)
+    read_back = stage.read_back(mira, "1 h100 for 1 hour to see it")
+    assert "Frozen by Kofi: it waits until the freeze is lifted" in text_of(read_back)
     ts, number = stage.asked(mira, "1 h100 for 1 hour to try it")
     held = mira.wait(lambda: (m := message_at(mira, ROOM, ts)) and "Nobody needs to decide" in text_of(m) and m)
     assert "Frozen by Kofi" in text_of(held)
@@ -187,6 +189,6 @@ def test_what_does_not_fit_is_shown_with_the_budget_and_one_tap_takes_what_fits(
     ts = mira.say(ROOM, "@quartermaster 8 h100 for 60 hours to sweep once more")
     denied = card_with(mira, ROOM, "Policy would deny this", after=ts)
     assert "Vision has €624 left this month. This needs €1,344." in text_of(denied)
-    mira.click(denied, "Ask for 3 instead")
+    mira.click(denied, "Ask for 27 hours instead")
     mira.wait(lambda: "Is this what you mean" in text_of(message_at(mira, ROOM, denied["ts"])))
-    assert "3 × H100 for 60 hours" in text_of(message_at(mira, ROOM, denied["ts"]))
+    assert "8 × H100 for 27 hours" in text_of(message_at(mira, ROOM, denied["ts"]))

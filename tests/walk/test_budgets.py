@@ -159,9 +159,14 @@ def test_a_budget_that_came_after_the_approval_counts_at_dispatch(tmp_path):
     world.policy = rules('window = "month"\ncost = 10')
     assert attend(world.room, request.number) is Status.DENIED
     assert "Vision has €10 left this month" in world.now(request).why
-    again = world.ask(gpus=1, hours=1)
-    attend(world.room, again.number)
-    assert left(world) == 1_000 - 280
+
+
+def test_a_budget_that_came_after_the_approval_is_reserved_at_dispatch(tmp_path):
+    world = made(tmp_path, "")
+    request = world.approved()
+    world.policy = rules('window = "month"\ncost = 100')
+    assert attend(world.room, request.number) is Status.RUNNING
+    assert left(world) == 10_000 - FOUR_BY_THREE
 
 
 def test_data_costs_nothing(poor):

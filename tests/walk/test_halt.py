@@ -17,6 +17,7 @@ from ledger.nouns import Personal
 from ledger.streams.halt import EVERYTHING, STREAM, Halted, Spell, Stop
 from ledger.streams.request import Request, Status, Verdict
 from policies.grounds import Grounds
+from policies.inforce import adopt
 from workers import hands
 from workers.hands import attend
 
@@ -283,6 +284,19 @@ def test_the_hours_to_start_are_given_back_and_a_named_window_is_not(world):
     assert attend(world.room, soon.number) is Status.RUNNING
 
 
+def test_nothing_halted_lapses_or_is_missed_though_its_time_was_over_before(world):
+    waiting, approved = world.ask(gpus=3), world.approved(gpus=4)
+    world.time.pass_time(hours=25)
+    halted(world)
+    world.clock.tick()
+    assert world.now(waiting).status is Status.WAITING
+    assert world.now(approved).status is Status.APPROVED
+    lifted(world)
+    world.clock.tick()
+    assert world.now(waiting).status is Status.LAPSED
+    assert world.now(approved).status is Status.MISSED
+
+
 def test_a_worker_sees_the_same_deadline_as_the_clock(world):
     request = world.approved()
     halted(world)
@@ -301,3 +315,11 @@ def test_grounds_are_the_halts_the_policy_and_what_the_subject_holds(world):
     halted(world)
     with pytest.raises(VersionConflictError):
         world.book.append(*grounds.unmoved("svc:x"))
+
+
+def test_a_policy_adopted_between_the_last_vote_and_its_entry_is_a_conflict(world):
+    request = world.ask()
+    grounds = Grounds.read(world.book, request.beneficiary)
+    adopt(world.book, world.policy, actor="os:test", why="a newer one")
+    with pytest.raises(VersionConflictError):
+        world.book.append(*grounds.claim(request.number, "svc:desk"))
