@@ -9,6 +9,7 @@ from bot.blocks.words import Voice
 from ledger.book import Book
 from ledger.nouns import DataForm, DeployForm, GpuForm
 from ledger.streams.request import Request, Status
+from policies.budgets import left
 
 PAST: Final = timedelta(days=30)
 _LEVELS: Final = ("open", "internal", "personal data", "restricted")
@@ -16,9 +17,25 @@ _LEVELS: Final = ("open", "internal", "personal data", "restricted")
 
 def beside(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
     """Return facts for the approvers' card, label and value; every one of them read from the ledger or the catalogue."""
+    return [*_frozen(book, request, voice), *_about(book, request, voice)]
+
+
+def _frozen(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
+    stop = book.halts().over(request.form.resource)
+    return [("Frozen", f"by {voice.name_of(stop.by)}; no approval counts until it is lifted")] if stop else []
+
+
+def _budget(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
+    team = request.decision.team if request.decision else ""
+    known = left(book, voice.policy, team, request.form.start or voice.now)
+    return [(f"Budget of {known.team}", known.of_words(voice.policy))] if known else []
+
+
+def _about(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
     form = request.form
     if isinstance(form, GpuForm):
-        return [("Pool", _pool(book, form, voice)), (_past_label(request, voice), _past(book, request, voice))]
+        past = (_past_label(request, voice), _past(book, request, voice))
+        return [("Pool", _pool(book, form, voice)), *_budget(book, request, voice), past]
     if isinstance(form, DataForm):
         dataset = voice.policy.catalogue.datasets[form.resource.removeprefix("data:")]
         columns = ", ".join(form.columns) or "all of them"

@@ -42,13 +42,27 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not allowed"
     DRAFT_GONE = "draft gone"
     TOO_SOON = "too soon"
+    FROZEN = "frozen"
+    OVER_BUDGET = "over budget"
+    ALREADY_FROZEN = "already frozen"
+    NOT_FROZEN = "not frozen"
+    OWN_FREEZE = "own freeze"
+    NOT_ADMIN = "may not freeze or lift"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The desk did nothing, because of `reason`; `number` is the request it was about, `people` the subjects to name."""
+    """The desk did nothing, because of `reason`.
+
+    Args:
+        number: the request it was about.
+        people: the subjects to name.
+        detail: a sentence, or somebody's own words, for the answer.
+        resource: what is frozen, `*` for everything.
+    """
 
     reason: Reason
     number: int | None = None
     people: tuple[str, ...] = ()
     detail: str = ""
+    resource: str = ""

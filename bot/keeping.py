@@ -30,7 +30,7 @@ REMIND_EACH: Final = timedelta(hours=1)
 
 def remindable_at(request: Request, nudges: Nudges) -> datetime | None:
     """Return from when the asker may remind the approvers; None when it lapses first or nobody is to be reminded."""
-    if request.status is not Status.WAITING or request.accept_pending:
+    if request.status is not Status.WAITING or request.accept_pending or not request.open_seats:
         return None
     first = request.submitted_at + REMIND_AFTER
     at = first if nudges.last is None else max(first, nudges.last + REMIND_EACH)
@@ -74,7 +74,8 @@ class Keeping:
         open_seats = self._desk.missing(request) if waits else self._desk.extension_missing(request)
         at = remindable_at(request, nudges)
         remind = at is not None and at <= self._clock()
-        message = card(request, open_seats, voice, nudges=nudges, remind=remind)
+        frozen = self._desk.book.halts().over(request.form.resource)
+        message = card(request, open_seats, voice, nudges=nudges, remind=remind, frozen=frozen)
         ts = self._card(request, home, message)
         now = self._tables.message(home.key) or home
         for line in lines(request, open_seats, voice):

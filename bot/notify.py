@@ -16,6 +16,7 @@ import structlog
 
 from bot.blocks.words import Voice
 from bot.desk import Desk
+from bot.freezing import Freezing
 from bot.keeping import Keeping
 from bot.slack import TROUBLE, Slack
 from bot.tables import Owed, Tables
@@ -35,6 +36,7 @@ class Notifier:
         self._keeping = Keeping(desk, slack, tables, clock)
         self._tidied: datetime | None = None
         self.duties: dict[str, Callable[[str], None]] = {"request": self._request, "remind": self._request}
+        self.duties["halt"] = Freezing(desk, slack, tables, self.voice, clock).show
         self.rounds: list[Callable[[], None]] = []
         """What else is done at every look."""
 
@@ -54,6 +56,8 @@ class Notifier:
         for stored in self._desk.book.follow(cursor):
             if stored.stream.startswith("request:"):
                 moved[stored.stream] = None
+            elif stored.stream == "halt":
+                moved[f"halt:{stored.seq}"] = None
             cursor = stored.seq + 1
         if cursor != start:
             self._tables.move_cursor(cursor, moved, self._clock())

@@ -178,6 +178,11 @@ class RequestIndex:
         sql = "SELECT number FROM request_index WHERE asker = ? ORDER BY number DESC LIMIT ?"
         return _numbers(self._store.query(sql, (asker, limit)))
 
+    def alive_at(self, moment: datetime) -> list[int]:
+        """Return the requests that were asked by `moment` and not over before it, oldest first."""
+        sql = "SELECT number FROM request_index WHERE submitted_at <= ? AND (open = 1 OR last_at >= ?) ORDER BY number"
+        return _numbers(self._store.query(sql, (format_time(moment), format_time(moment))))
+
     def last(self) -> int:
         """Return the highest number given, 0 if none."""
         rows = self._store.query("SELECT max(number) FROM request_index")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.nouns import DataForm, DeployForm, Form, GpuForm
+from ledger.streams.budget import Span
 from ledger.streams.pool import Device
 from policies.errors import PolicyError
 
@@ -78,6 +80,15 @@ class ModelItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetItem:
+    """What a team may spend in each window: device seconds and minor units, None where that is not limited."""
+
+    span: Span
+    gpu_s: int | None
+    cost_minor: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """Everything that can be asked for."""
 
@@ -87,6 +98,8 @@ class Catalogue:
     datasets: Mapping[str, Dataset]
     models: Mapping[str, ModelItem]
     environments: Mapping[str, tuple[str, ...]]
+    budgets: Mapping[str, BudgetItem] = field(default_factory=dict)
+    """By team, without prefix; a team that is not here has no limit."""
 
     def price(self, form: Form) -> int:
         """Return the price of the whole window in minor units, rounded up; 0 for what has no price."""
@@ -180,7 +193,7 @@ def parse_catalogue(text: str) -> Catalogue:
 
 
 def _catalogue(tree: dict[str, Any]) -> Catalogue:
-    known = {"currency", "gpu_types", "pools", "datasets", "models", "environments"}
+    known = {"currency", "gpu_types", "pools", "datasets", "models", "environments", "budgets"}
     if unknown := set(tree) - known:
         raise PolicyError(FILE, "top level", f"unknown: {', '.join(sorted(unknown))}")
     types = {
@@ -194,6 +207,7 @@ def _catalogue(tree: dict[str, Any]) -> Catalogue:
         datasets={n: Dataset(name=n, **_take(f"datasets.{n}", b, _DATA)) for n, b in _table(tree, "datasets")},
         models={n: ModelItem(name=n, **_take(f"models.{n}", b, _MODEL)) for n, b in _table(tree, "models")},
         environments={n: _take(f"environments.{n}", b, _ENV)["aliases"] for n, b in _table(tree, "environments")},
+        budgets={n: _budget(n, b) for n, b in _table(tree, "budgets")},
     )
 
 
@@ -253,4 +267,28 @@ def _pool(name: str, body: Any, types: Mapping[str, GpuType]) -> PoolItem:
         aliases=fields["aliases"],
         source=fields["source"],
         nodes=tuple(nodes),
+    )
+
+
+_TEAM: Final = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def _budget(team: str, body: Any) -> BudgetItem:
+    """Return the budget of a team: a window, and GPU-hours, cost in whole units, or both."""
+    place = f"budgets.{team}"
+    if not _TEAM.fullmatch(team):
+        raise PolicyError(FILE, place, "name the team without its prefix, such as budgets.vision")
+    optional = {name: int for name in ("gpu_hours", "cost") if isinstance(body, dict) and name in body}
+    if isinstance(body, dict) and (unknown := set(body) - {"window", "gpu_hours", "cost"}):
+        raise PolicyError(FILE, place, f"unknown key {min(unknown)}; allowed: window, gpu_hours, cost")
+    if not optional:
+        raise PolicyError(FILE, place, "gpu_hours or cost must say how much; without a limit leave the table out")
+    taken = _take(place, body, {"window": str, **optional})
+    if taken["window"] not in set(Span):
+        raise PolicyError(FILE, f"{place}.window", f"must be one of {', '.join(Span)}")
+    gpu_hours, cost = taken.get("gpu_hours"), taken.get("cost")
+    return BudgetItem(
+        span=Span(taken["window"]),
+        gpu_s=None if gpu_hours is None else gpu_hours * 3600,
+        cost_minor=None if cost is None else cost * 100,
     )

@@ -43,7 +43,7 @@ UNITS: Final[Mapping[str, tuple[str, int]]] = {
 SEATS: Final = frozenset({"owner-lead", "dpo", "budget", "peer"})
 MOST_IN_A_SEAT: Final = 5
 
-_EVERYWHERE: Final = ("extend", "release", "withdraw", "revoke")
+_EVERYWHERE: Final = ("extend", "release", "withdraw", "revoke", "halt", "lift")
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "gpu": ("use", *_EVERYWHERE),
     "data": ("read", "write", *_EVERYWHERE),

@@ -33,6 +33,7 @@ from ledger.streams.request import (
     warned_at,
 )
 from ledger.views import RECEIPT_GRACE
+from workers.deadlines import lapsed, missed
 from workers.eligibility import Eligibility, disqualify
 from workers.entering import enter
 from workers.errors import WorkerError
@@ -97,8 +98,9 @@ class Clock:
         if request is None or request.final:
             return
         if request.status is Status.WAITING:
-            self._enter(request, Lapsed())
-        elif _too_late(request, now):
+            if lapsed(request, self._room.book.halts(), now):
+                self._enter(request, Lapsed())
+        elif missed(request, self._room.book.halts(), now):
             self._enter(request, Missed(why=TOO_LATE), free=True)
         elif _over(request, now):
             self._end(request, now)
@@ -228,8 +230,3 @@ def _fault(what: int | str, error: Exception) -> None:
 def _over(request: Request, now: datetime) -> bool:
     held = request.status in {Status.STARTING, Status.RUNNING} and request.form.kind is FormKind.LEASE
     return held and request.not_after is not None and now >= request.not_after
-
-
-def _too_late(request: Request, now: datetime) -> bool:
-    waiting = request.status in {Status.APPROVED, Status.QUEUED}
-    return waiting and request.missed_at is not None and now >= request.missed_at

@@ -11,7 +11,9 @@ from ledger.streams.codec import Entry
 from ledger.streams.pool import Booked, Leased, Pool
 from ledger.streams.request import Decided, Dispatched, Failed, Phase, Queued, Reopened, Request, Status
 from ledger.streams.seats import filled
+from policies import budgets
 from policies.facts import facts_of
+from policies.grounds import Grounds
 from workers.entering import enter, pool_name, write_of
 from workers.executors.base import Executor
 from workers.room import WORKER, Room
@@ -38,6 +40,9 @@ def decided_anew(room: Room, request: Request) -> Decided | None:
             why = "An approver no longer holds the role that this seat needs."
             enter(room, request, Reopened(reviewer=vote.person, seat=vote.seat, why=why), free=True)
             return None
+    if not budgets.reserved(room.book, decision.team, request.number):
+        known = budgets.left(room.book, policy, decision.team, request.form.start or room.clock())
+        decision = budgets.within_budget(decision, known, request.form, policy)
     goes_on = decision.permitted and (decision.auto or filled(decision.seats, request.votes))
     entry = Decided(phase=Phase.DISPATCH, form_digest=request.form_digest, decision=decision)
     if goes_on:
@@ -46,8 +51,14 @@ def decided_anew(room: Room, request: Request) -> Decided | None:
     return None
 
 
-def dispatch(room: Room, request: Request, decided: Decided, executor: Executor, now: datetime) -> Request | None:
-    """Enter the decision and `Dispatched` with its devices in one transaction; None when nothing is free yet."""
+def dispatch(
+    room: Room, request: Request, decided: Decided, executor: Executor, now: datetime, grounds: Grounds
+) -> Request | None:
+    """Enter the decision and `Dispatched` with its devices in one transaction; None when nothing is free yet.
+
+    Args:
+        grounds: read before the decision was made: a halt, a new policy or another grant since then is a conflict.
+    """
     form = request.form
     not_after = None if isinstance(form, DeployForm) else window_end(form, now)
     devices: tuple[str, ...] = ()
@@ -66,9 +77,20 @@ def dispatch(room: Room, request: Request, decided: Decided, executor: Executor,
         executor=executor.name,
         devices=devices,
     )
-    receipt = room.book.append(write_of(request, decided, entry), *writes)
+    writes += _paid(room, request, decided, now)
+    receipt = room.book.append(write_of(request, decided, entry), *writes, *grounds.unclaimed(WORKER))
     receipt.wait_sealed()
     return room.book.request(request.number)
+
+
+def _paid(room: Room, request: Request, decided: Decided, now: datetime) -> list[Write]:
+    """Return what moves the money when it is not reserved where it is now paid: a new budget, or the asker's new team."""
+    before, team = request.decision.team if request.decision else "", decided.decision.team
+    if before == team and budgets.reserved(room.book, team, request.number):
+        return []
+    start = request.form.start or now
+    moved = [] if before == team else budgets.hand_back(room.book, before, request.number, actor=WORKER)
+    return [*moved, *budgets.reserve(room.book, room.policy(), team, request.number, request.form, start)]
 
 
 def _lease(

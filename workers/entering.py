@@ -1,4 +1,4 @@
-"""How the hands enter what they did: one entry of a request, together with what its pool keeps for it."""
+"""How the hands enter what they did: one entry of a request, with what its pool and its team's budget keep for it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ from ledger.book import Write
 from ledger.nouns import GpuForm
 from ledger.streams.codec import Entry
 from ledger.streams.pool import Freed
-from ledger.streams.request import Request
+from ledger.streams.request import Request, Settled
+from policies.budgets import hand_back, spend
 from workers.room import WORKER, Room
 
 
 def enter(room: Room, request: Request, entry: Entry, *, free: bool = False, actor: str = WORKER) -> None:
-    """Append one entry to the request, and with `free` hand back whatever its pool keeps for it."""
+    """Append one entry to the request, and with `free` hand back whatever its pool and its team's budget keep for it."""
     writes = [write_of(request, entry, actor=actor)]
     if free and isinstance(request.form, GpuForm):
         pool = room.book.pool(pool_name(request.form))
         if pool.booking(request.number) is not None:
             stream, freed = f"pool:{pool_name(request.form)}", Freed(request=request.number)
             writes.append(Write(stream=stream, expected=pool.version, entries=(freed,), actor=actor))
+    if free:
+        writes += _budget(room, request, entry, actor)
     room.book.append(*writes)
+
+
+def _budget(room: Room, request: Request, entry: Entry, actor: str) -> list[Write]:
+    """What was used takes the place of what was reserved; what never started hands it all back."""
+    team = request.decision.team if request.decision else ""
+    if isinstance(entry, Settled):
+        return spend(room.book, team, request.number, entry.usage, actor=actor)
+    return hand_back(room.book, team, request.number, actor=actor)
 
 
 def write_of(request: Request, *entries: Entry, actor: str = WORKER) -> Write:

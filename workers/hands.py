@@ -24,6 +24,8 @@ from ledger.streams.request import (
     Started,
     Status,
 )
+from policies.grounds import Grounds
+from workers.deadlines import missed
 from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, StaleGrantError
@@ -79,18 +81,20 @@ def _step(room: Room, number: int) -> None:
 
 
 def _carry_out(room: Room, request: Request) -> None:
-    now = room.clock()
+    now, grounds = room.clock(), Grounds.read(room.book, request.beneficiary)
     if request.form.start is not None and now < request.form.start:
         return
-    if request.missed_at is not None and now >= request.missed_at:
+    if missed(request, grounds.halts, now):
         enter(room, request, Missed(why=TOO_LATE), free=True)
         return
+    if grounds.halts.over(request.form.resource) is not None:
+        return  # it goes on by itself once it is lifted, and is decided anew
     executor = room.executor_for(request.form)
     if executor is None:
         enter(room, request, Failed(why=NOBODY), free=True)
         return
     decided = decided_anew(room, request)
-    dispatched = dispatch(room, request, decided, executor, now) if decided is not None else None
+    dispatched = dispatch(room, request, decided, executor, now, grounds) if decided is not None else None
     if dispatched is not None:
         _start(room, dispatched, executor)
 

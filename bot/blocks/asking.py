@@ -40,7 +40,7 @@ def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note
     facts = [
         ("When", voice.when(form)),
         ("From", f"{form.resource.partition(':')[2]}, owned by {voice.owner(form)}"),
-        ("Cost", voice.cost(form)),
+        ("Cost", _cost(preview, voice)),
         ("Columns", (", ".join(form.columns) or "all of them") if isinstance(form, DataForm) else ""),
         ("Purpose", shown(purpose)),
     ]
@@ -59,6 +59,12 @@ def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note
         context(f"{preview.decision.why}{told}", note),
         actions(*buttons),
     )
+
+
+def _cost(preview: Preview, voice: Voice) -> str:
+    """`24 GPU-hours, €67.20. Vision has €1,840 left this month`."""
+    cost = voice.cost(preview.form)
+    return f"{cost}. {preview.left.words(voice.policy)}" if cost and preview.left else cost
 
 
 def _denied(draft_id: str, preview: Preview, voice: Voice) -> list[dict[str, object]]:

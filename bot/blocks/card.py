@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from bot.blocks import extension
+from bot.blocks.freeze import ICE, iced
 from bot.blocks.parts import Block, Message, Ref, actions, button, context, fields, header, section
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, duration, shown
 from bot.tables.messages import Nudges
 from ledger.nouns import GpuForm
+from ledger.streams.halt import Stop
 from ledger.streams.request import Request, Status
 
 __all__ = ["Missing", "card", "facts", "plain", "state_line"]
@@ -18,11 +20,22 @@ _AGAIN: Final = frozenset({Status.ENDED, Status.FAILED, Status.LAPSED, Status.MI
 
 
 def card(
-    request: Request, missing: Missing, voice: Voice, *, nudges: Nudges | None = None, remind: bool = False
+    request: Request,
+    missing: Missing,
+    voice: Voice,
+    *,
+    nudges: Nudges | None = None,
+    remind: bool = False,
+    frozen: Stop | None = None,
 ) -> Message:
-    """Return the card of a request as it stands; `remind` is whether its asker may remind the approvers now."""
+    """Return the card of a request as it stands.
+
+    Args:
+        remind: whether its asker may remind the approvers now.
+        frozen: the halt that its resource is under.
+    """
     known = nudges or Nudges()
-    state = state_line(request, missing, voice, known)
+    state = iced(state_line(request, missing, voice, known), request, frozen, voice)
     blocks = [header(voice.what(request.form)), section(state)]
     told = facts(request, voice)
     if told:
@@ -37,7 +50,9 @@ def card(
         blocks.append(extension.offering(request, voice))
     elif buttons := _buttons(request, remind=remind):
         blocks.append(actions(*buttons))
-    return Message(text=f"{request.name}, {voice.what(request.form)}: {plain(state)}", blocks=tuple(blocks))
+    return Message(
+        text=f"{request.name}, {voice.what(request.form)}: {plain(state)}".replace(ICE, ""), blocks=tuple(blocks)
+    )
 
 
 def facts(request: Request, voice: Voice) -> list[tuple[str, str]]:

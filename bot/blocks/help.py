@@ -13,6 +13,7 @@ class May:
     decide: bool = False
     revoke: bool = False
     export: bool = False
+    halt: bool = False
 
 
 _EXAMPLES = {
@@ -49,5 +50,10 @@ def help_text(may: May) -> str:
         lines.append(
             "• `/qm export last month`, `/qm export 2026-11-01 to 2026-11-24`, `/qm export REQ-1001 csv`: "
             "evidence that verifies without us"
+        )
+    if may.halt:
+        lines.append(
+            "• `/qm halt storage incident`, `/qm halt h100-shared storage incident`: freeze approvals and starts; "
+            "`/qm lift storage is healthy`: lift another admin's freeze"
         )
     return "\n".join(lines)

@@ -90,8 +90,9 @@ def person(
     may: May,
     place: Place,
     voice: Voice,
+    budget: str = "",
 ) -> Block:
-    """Return the Home view of somebody who asks or decides."""
+    """Return the Home view of somebody who asks or decides; `budget` is what their team has left, in words."""
     blocks: list[Block] = []
     if waiting:
         head = header(f"Waiting for you ({len(waiting)})")
@@ -110,7 +111,7 @@ def person(
         blocks += [DIVIDER, header("The ledger"), section(_verified(ledger)), _evidence()]
     if may.ask:
         blocks += [DIVIDER, header("Ask for something"), _ask(may)]
-    blocks.append(context(_may_words(may)))
+    blocks.append(context(budget, _may_words(may)))
     return {"type": "home", "blocks": blocks[:100]}
 
 
@@ -232,7 +233,8 @@ def _verified(ledger: Ledger) -> str:
 
 def _may_words(may: May) -> str:
     can = [f"ask for {_join([_ASK[kind].lower().replace('gpu', 'GPU') for kind in may.ask])}"] if may.ask else []
-    can += [words for holds, words in ((may.decide, "decide requests"), (may.revoke, "revoke access")) if holds]
+    rights = ((may.decide, "decide requests"), (may.revoke, "revoke access"), (may.halt, "freeze everything"))
+    can += [words for holds, words in rights if holds]
     return f"You may {_join(can)} · `/qm help` says how" if can else "`/qm help` says what you may do"
 
 

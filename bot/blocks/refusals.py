@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from bot.blocks import extension
+from bot.blocks.freeze import name_of
 from bot.blocks.states import Missing, approvers, who_is_missing
-from bot.blocks.words import Voice, either
+from bot.blocks.words import Voice, either, shown
 from bot.errors import Reason, Refused
 from ledger.streams.request import Request, Status
 from policies.directory import Stranger
@@ -114,6 +115,23 @@ _SENTENCES: Final[dict[Reason, Callable[[Refused, Request | None, Voice], str]]]
         f"You can remind the approvers of {_name(r)} from {r.detail}."
         if r.detail
         else f"{_name(r)} lapses before another reminder would help."
+    ),
+    Reason.FROZEN: lambda r, _, v: (
+        f'{name_of(r.resource)} is frozen by {_people(r, v)}: "{shown(r.detail)}" '
+        "Your click was not counted. Try again when the freeze is lifted."
+    ),
+    Reason.OVER_BUDGET: lambda r, *_: (
+        f"{r.detail} Your click was not counted: approve less, or deny {_name(r)} and say when there is more."
+    ),
+    Reason.ALREADY_FROZEN: lambda r, _, v: (
+        f"{name_of(r.resource)} is frozen already, by {_people(r, v)}. Nothing changed."
+    ),
+    Reason.NOT_FROZEN: lambda r, *_: f"{name_of(r.resource)} is not frozen. Nothing changed.",
+    Reason.OWN_FREEZE: lambda r, _, v: (
+        f"You froze {name_of(r.resource)}, so another admin must lift it: {_people(r, v)}."
+    ),
+    Reason.NOT_ADMIN: lambda r, _, v: (
+        f"Only an admin freezes {name_of(r.resource)} or lifts that: {_people(r, v)}. Nothing changed."
     ),
     Reason.NOT_ALLOWED: lambda r, *_: r.detail or f"No rule lets you do that with {_name(r)}.",
 }

@@ -69,6 +69,10 @@ def last_reason(request: Request) -> str:
 def _waiting(request: Request, missing: Missing, voice: Voice) -> str:
     if request.accept_pending:
         return lowered(request, voice)
+    if not request.open_seats:
+        return (
+            f":hourglass_flowing_sand: *Nobody needs to decide.* {approvers(request, voice).capitalize()} approves it."
+        )
     return (
         f":hourglass_flowing_sand: *Waiting for approval*, {given(request, voice)}. "
         f"Missing: {who_is_missing(missing, voice)}."

@@ -211,6 +211,14 @@ def _disagree(front: Front, body: Body, value: str, spot: Spot) -> None:
         front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
 
 
+def _lift(front: Front, body: Body, value: str, spot: Spot) -> None:
+    view = front.lift_view(_who(body), value)
+    if isinstance(view, str):
+        front.say(_who(body), spot, view)
+    else:
+        front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+
+
 def _ref(front: Front, body: Body, value: str, spot: Spot) -> Ref | None:
     ref = Ref.parse(value)
     if ref is None:
@@ -247,4 +255,5 @@ _HANDLERS: Final[dict[str, _Handle]] = {
     "qm_export": _export,
     "qm_export_period": _export_period,
     "qm_verify": _nothing,
+    "qm_lift": _lift,
 }

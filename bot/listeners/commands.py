@@ -25,6 +25,8 @@ USAGE: Final = (
     ("/qm release REQ-1001", "Hand back what I hold"),
     ("/qm cancel REQ-1001", "Take back what has not started"),
     ("/qm export last month", "Evidence, for auditors"),
+    ("/qm halt storage incident", "Freeze approvals and starts, for admins"),
+    ("/qm lift storage is healthy", "Lift another admin's freeze"),
     ("/qm help", "Everything I may do"),
 )
 _FORMS: Final = {"gpu", "deploy", "data"}
@@ -140,6 +142,16 @@ def _export(front: Front, _: Body, slack: str, spot: Spot, rest: str) -> bool:
     return True
 
 
+def _halt(front: Front, _: Body, slack: str, spot: Spot, rest: str) -> bool:
+    front.halt_words(slack, rest, spot)
+    return True
+
+
+def _lift(front: Front, _: Body, slack: str, spot: Spot, rest: str) -> bool:
+    front.lift_words(slack, rest, spot)
+    return True
+
+
 def _help(front: Front, _: Body, slack: str, spot: Spot, rest: str) -> bool:
     del rest
     front.say(slack, spot, front.help(slack))
@@ -157,5 +169,7 @@ _COMMANDS: Final[dict[str, _Command]] = {
     "can": _can,
     "who": _who,
     "export": _export,
+    "halt": _halt,
+    "lift": _lift,
     "help": _help,
 }

@@ -10,6 +10,7 @@ from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import extending, modals, refusals, verdicts
+from bot.blocks.freeze import LIFT
 from bot.blocks.parts import Ref
 from bot.evidence import Wish
 from bot.front import Front, Spot
@@ -34,6 +35,7 @@ def register(app: App, front: Front) -> None:
     app.view(extending.DENY_FORM)(
         _reasoned(front, lambda slack, ref, why: front.decide_extension(slack, ref, NOWHERE, approve=False, reason=why))
     )
+    app.view(LIFT)(_lift(front))
     app.view("qm_export_form")(_export(front))
 
 
@@ -100,6 +102,17 @@ def _less(front: Front) -> Callable[..., None]:
         _once(front, ack, view, lambda: front.approve_less(body["user"]["id"], ref, wanted, reason, NOWHERE))
 
     return less
+
+
+def _lift(front: Front) -> Callable[..., None]:
+    def lift(ack: Ack, body: Body, view: Body) -> None:
+        reason = modals.values_of(view).get("reason", "").strip()
+        if not reason:
+            ack(response_action="errors", errors={"reason": "Give a reason everybody can act on."})
+            return
+        _once(front, ack, view, lambda: front.lift_by_card(body["user"]["id"], view["private_metadata"], reason))
+
+    return lift
 
 
 def _export(front: Front) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from bot.answering import Open, answered
 from bot.blocks import asking, question, refusals
 from bot.blocks.modals import kind_of
 from bot.blocks.parts import Message
+from bot.blocks.words import Voice
 from bot.errors import Reason, Refused
 from bot.intake.forms import Unclear, Understood, understand
 from bot.intake.reading import Intent, Reading
@@ -115,7 +116,8 @@ class Asking(Manners):
         voice = self._voice(draft.slack)
         if draft.form is not None:
             preview = self.desk.preview(draft.slack, draft.form)
-            note = " ".join(part for part in (self._executor_note(draft.form), self._left_out(draft)) if part)
+            parts = (self._frozen_note(draft.form, voice) or self._executor_note(draft.form), self._left_out(draft))
+            note = " ".join(part for part in parts if part)
             return asking.read_back(draft.id, preview, draft.purpose, voice, executor_note=note)
         still = self._still_open(draft)
         slots, doubts = (still.slots, still.doubts) if isinstance(still, Open) else ({}, ())
@@ -125,6 +127,10 @@ class Asking(Manners):
         now = draft.asked_at.astimezone(self._voice(draft.slack).zone)
         catalogue = self.desk.policy().catalogue
         return answered(draft.said, draft.answers, now=now, catalogue=catalogue, person=draft.slack)
+
+    def _frozen_note(self, form: Form, voice: Voice) -> str:
+        stop = self.desk.book.halts().over(form.resource)
+        return f"Frozen by {voice.name_of(stop.by)}: it waits until the freeze is lifted" if stop else ""
 
     def _executor_note(self, form: Form) -> str:
         if form.resource.startswith("gpu:"):

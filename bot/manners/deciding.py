@@ -101,7 +101,7 @@ class Deciding(Manners):
         if kind == "revoke":
             refused = self.desk.why_not_revoke(slack, ref.request)
             return refused or verdicts.revoke_modal(request, ref, voice)
-        refused = self.desk.why_not(slack, ref.request, ref.digest)
+        refused = self.desk.why_not(slack, ref.request, ref.digest, approving=kind == "less")
         if refused is not None:
             return refused
         if kind == "less":

@@ -10,9 +10,11 @@ from bot.blocks import home as views
 from bot.blocks.parts import Block
 from bot.blocks.states import Missing
 from bot.keeping import remindable_at
+from bot.manners.halting import Halting
 from bot.manners.typed import ALL, Typed
 from ledger.audit import Verdict, verify_store
 from ledger.streams.request import Request, Status
+from policies.budgets import left
 
 WEEK: Final = timedelta(days=7)
 VERIFY_UP_TO: Final = 20_000
@@ -20,7 +22,7 @@ VERIFY_UP_TO: Final = 20_000
 _HELD: Final = frozenset({Status.STARTING, Status.RUNNING, Status.ENDING, Status.UNCONFIRMED})
 
 
-class Home(Typed):
+class Home(Typed, Halting):
     """Builds the Home view of one person."""
 
     _verdict: Verdict | None = None
@@ -30,6 +32,10 @@ class Home(Typed):
         no = self.stranger(slack)
         if no is not None:
             return views.refused(no)
+        frozen, view = self.frozen_blocks(slack), self._view(slack, place, verify=verify)
+        return {**view, "blocks": [*frozen, *view["blocks"]][:100]}
+
+    def _view(self, slack: str, place: views.Place | None, *, verify: bool) -> Block:
         may, where = self.may(slack), place or views.Place()
         if may.export and not may.ask:
             return views.auditor(self._ledger(verify=verify), self._worth_a_look(), self._voice(slack))
@@ -41,9 +47,16 @@ class Home(Typed):
             pools=self._pools(slack) if may.revoke and may.decide else [],
             ledger=self._ledger(verify=verify) if may.export else None,
             may=may,
+            budget=self._budget(slack),
             place=where,
             voice=self._voice(slack),
         )
+
+    def _budget(self, slack: str) -> str:
+        """What this person's team has left, in words; empty when it has no budget."""
+        policy = self.desk.policy()
+        known = left(self.desk.book, policy, policy.team(f"user:{slack}"), self.house.book.clock())
+        return f"{known.team.capitalize()}'s budget: {known.of_words(policy)}" if known else ""
 
     def _mine(self, slack: str) -> list[Request]:
         numbers = self.desk.book.requests.of(self.desk.subject(slack), ALL)

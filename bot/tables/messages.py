@@ -70,6 +70,10 @@ class Messages:
         """Return every message about a request."""
         return self._messages("WHERE request = ?", request)
 
+    def messages_like(self, beginning: str) -> list[Posted]:
+        """Return every message whose key begins like this."""
+        return self._messages("WHERE substr(key, 1, ?) = ?", len(beginning), beginning)
+
     def nudge(self, request: int, now: datetime) -> None:
         """The approvers of a request are reminded now."""
         self._do("INSERT OR IGNORE INTO nudge VALUES (?, ?)", request, format_time(now))

@@ -10,8 +10,10 @@ from ledger.book import Write
 from ledger.nouns import Decision, Form, Personal, Seat
 from ledger.streams.codec import Entry, digest
 from ledger.streams.request import Approved, Decided, Phase, Replaced, Request, Status, Submitted
+from policies.budgets import Left, left, nearest_within, short, within_budget
 from policies.decide import Nearest
 from policies.facts import facts_of
+from policies.grounds import Grounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class Preview:
         cost_minor: price of the whole window, minor units of the catalogue's currency.
         voters: for each open seat, the subjects who may fill it.
         nearest: for a denial, the nearest request that would pass.
+        left: what the asker's team may still spend, None when it has no budget.
     """
 
     form: Form
@@ -29,6 +32,7 @@ class Preview:
     cost_minor: int
     voters: tuple[tuple[Seat, tuple[str, ...]], ...]
     nearest: Nearest | None
+    left: Left | None = None
 
 
 class Asking(Steps):
@@ -37,11 +41,22 @@ class Asking(Steps):
     def preview(self, slack: str, form: Form) -> Preview:
         """Return what would be decided; nothing is written but the person's enrolment."""
         policy, asker = self.policy(), self.subject(slack)
-        decision = policy.decide(f"user:{slack}", form, facts_of(self.book, asker))
+        facts = facts_of(self.book, asker)
+        said = policy.decide(f"user:{slack}", form, facts)
+        known = left(self.book, policy, said.team, form.start or self._clock())
+        decision = within_budget(said, known, form, policy)
         voters = tuple((seat, self.voters(form, seat, frozenset({asker}))) for seat in decision.seats)
-        nearest = None if decision.permitted else policy.nearest(f"user:{slack}", form, facts_of(self.book, asker))
+        nearest = None if said.permitted else policy.nearest(f"user:{slack}", form, facts)
+        beyond = short(known, nearest.form if nearest else form, policy)
+        if known is not None and beyond and not decision.permitted:
+            nearest = nearest_within(known, f"user:{slack}", nearest.form if nearest else form, facts, policy)
         return Preview(
-            form=form, decision=decision, cost_minor=policy.catalogue.price(form), voters=voters, nearest=nearest
+            form=form,
+            decision=decision,
+            cost_minor=policy.catalogue.price(form),
+            voters=voters,
+            nearest=nearest,
+            left=known,
         )
 
     def submit(
@@ -59,7 +74,10 @@ class Asking(Steps):
     def _submit(
         self, asker: str, slack: str, form: Form, purpose: str, said: str, replacing: int | None
     ) -> Request | Refused:
-        decision = self.policy().decide(f"user:{slack}", form, facts_of(self.book, asker, except_for=replacing))
+        grounds, policy = Grounds.read(self.book, asker), self.policy()
+        decision = policy.decide(f"user:{slack}", form, facts_of(self.book, asker, except_for=replacing))
+        known = left(self.book, policy, decision.team, form.start or self._clock())
+        decision = within_budget(decision, known, form, policy)
         number, form_digest = self.book.next_number(), digest(form)
         submitted = Submitted(
             request=number,
@@ -74,10 +92,10 @@ class Asking(Steps):
             submitted,
             Decided(phase=Phase.SUBMIT, form_digest=form_digest, decision=decision),
         )
-        writes: list[Write] = []
-        if decision.permitted and decision.auto:
+        writes = grounds.claim(number, asker)
+        if decision.permitted and decision.auto and grounds.halts.over(form.resource) is None:
             entries = (*entries, Approved(form_digest=form_digest))
-            writes = self._bookings(number, form)
+            writes += self._granting(number, decision.team, form)
         writes.insert(0, Write(stream=f"request:{number}", expected=0, entries=entries, actor=asker))
         if replacing is not None:
             old = self.book.request(replacing)

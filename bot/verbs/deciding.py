@@ -10,6 +10,7 @@ from ledger.nouns import Form, Personal
 from ledger.streams.codec import Entry, digest
 from ledger.streams.request import Accepted, Decided, Lowered, Phase, Request, Reviewed, Status, Verdict, is_lower
 from policies.facts import facts_of
+from policies.grounds import Grounds
 
 
 class Deciding(Steps):
@@ -22,20 +23,34 @@ class Deciding(Steps):
         reviewer = self.subject(slack)
         return self._retry(lambda: self._review(reviewer, slack, number, form_digest, verdict, reason))
 
-    def why_not(self, slack: str, number: int, form_digest: str = "") -> Refused | None:
-        """Return why this person may not decide a request now, None when they may; a digest says what they saw."""
+    def why_not(self, slack: str, number: int, form_digest: str = "", *, approving: bool = False) -> Refused | None:
+        """Return why this person may not decide a request now, None when they may; a digest says what they saw.
+
+        Args:
+            approving: also when it is frozen, which no denial is.
+        """
         request = self.book.request(number)
         form_digest = form_digest or (request.form_digest if request else "")
         seated = self._seat(self.subject(slack), slack, number, form_digest)
-        return seated if isinstance(seated, Refused) else None
+        if isinstance(seated, Refused):
+            return seated
+        return self._frozen(Grounds.read(self.book, seated[0].beneficiary), seated[0]) if approving else None
+
+    def _grounds(self, number: int) -> Grounds:
+        """Read what a decision about this request rests on."""
+        request = self.book.request(number)
+        return Grounds.read(self.book, request.beneficiary if request else "")
 
     def _review(
         self, reviewer: str, slack: str, number: int, form_digest: str, verdict: Verdict, reason: str
     ) -> Request | Refused:
-        seated = self._seat(reviewer, slack, number, form_digest)
+        grounds, seated = self._grounds(number), self._seat(reviewer, slack, number, form_digest)
         if isinstance(seated, Refused):
             return seated
         request, seat, rule = seated
+        frozen = self._frozen(grounds, request)
+        if frozen is not None and verdict is Verdict.APPROVE:
+            return frozen
         entry = Reviewed(
             reviewer=reviewer,
             seat=seat.name,
@@ -44,7 +59,7 @@ class Deciding(Steps):
             rule=rule,
             reason=Personal(reason),
         )
-        return self._land(number, *self._approving(request, reviewer, (entry,)))
+        return self._landed(number, self._approving(request, reviewer, (entry,), grounds))
 
     def approve_less(self, slack: str, number: int, form_digest: str, lower: Form, reason: str) -> Request | Refused:
         """Lower the request to `lower`, decide that anew, and approve it; the earlier approvals carry over."""
@@ -54,10 +69,12 @@ class Deciding(Steps):
     def _approve_less(
         self, reviewer: str, slack: str, number: int, form_digest: str, lower: Form, reason: str
     ) -> Request | Refused:
-        seated = self._seat(reviewer, slack, number, form_digest)
+        grounds, seated = self._grounds(number), self._seat(reviewer, slack, number, form_digest)
         if isinstance(seated, Refused):
             return seated
         request, seat, rule = seated
+        if (frozen := self._frozen(grounds, request)) is not None:
+            return frozen
         if not is_lower(lower, request.form):
             return Refused(reason=Reason.NOT_LOWER, number=number)
         asker = self.slack(request.asker)
@@ -80,7 +97,7 @@ class Deciding(Steps):
                 reason=Personal(reason),
             ),
         )
-        return self._land(number, *self._approving(request, reviewer, entries))
+        return self._landed(number, self._approving(request, reviewer, entries, grounds))
 
     def accept(self, slack: str, number: int, form_digest: str) -> Request | Refused:
         """Take the lower form that a reviewer approved."""
@@ -88,12 +105,14 @@ class Deciding(Steps):
         return self._retry(lambda: self._accept(asker, number, form_digest))
 
     def _accept(self, asker: str, number: int, form_digest: str) -> Request | Refused:
-        request = self._mine(asker, number)
+        grounds, request = self._grounds(number), self._mine(asker, number)
         if isinstance(request, Refused):
             return request
+        if (frozen := self._frozen(grounds, request)) is not None:
+            return frozen
         if not request.accept_pending or request.status is not Status.WAITING:
             return Refused(reason=Reason.ALREADY_DECIDED, number=number)
         if request.form_digest != form_digest:
             return Refused(reason=Reason.CHANGED, number=number)
         entries = (Accepted(form_digest=form_digest),)
-        return self._land(number, *self._approving(request, asker, entries))
+        return self._landed(number, self._approving(request, asker, entries, grounds))

@@ -10,6 +10,7 @@ from ledger.book import Write
 from ledger.nouns import DeployForm, Personal
 from ledger.streams.pool import Freed
 from ledger.streams.request import Released, Request, Revoked, Status, Withdrawn
+from policies.budgets import hand_back
 
 _HELD: Final = frozenset({Status.STARTING, Status.RUNNING})
 
@@ -34,6 +35,8 @@ class Ending(Steps):
             freed = Freed(request=number)
             version = self.book.pool(pool).version
             writes.append(Write(stream=f"pool:{pool}", expected=version, entries=(freed,), actor=asker))
+        team = request.decision.team if request.decision else ""
+        writes += hand_back(self.book, team, number, actor=asker)
         return self._land(number, *writes)
 
     def release(self, slack: str, number: int) -> Request | Refused:

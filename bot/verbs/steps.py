@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from bot.errors import Reason, Refused
 from ledger.book import Book, Write
@@ -15,10 +17,16 @@ from ledger.streams.house import Enrolled
 from ledger.streams.law import Place
 from ledger.streams.pool import Booked
 from ledger.streams.request import Approved, Request, Status, evolve
+from policies import budgets
 from policies.decide import Policy
+from policies.grounds import Grounds
 
-TRIES: Final = 8
+TRIES: Final = 60
+"""How often a lost race is decided again: as many as may well ask for the last of something at once."""
+PAUSE_S: Final = 0.05
+"""The longest pause before that, so that those who lost together do not come back together."""
 DESK: Final = "svc:desk"
+T = TypeVar("T")
 
 
 class Steps:
@@ -80,16 +88,53 @@ class Steps:
                 return request, seat, rule
         return Refused(reason=Reason.NOT_YOUR_SEAT, number=number, people=self._who(request))
 
-    def _approving(self, request: Request, actor: str, entries: tuple[Entry, ...]) -> list[Write]:
-        """Return the writes for `entries`, with `Approved` and the booking when they complete the request."""
+    def _approving(
+        self, request: Request, actor: str, entries: tuple[Entry, ...], grounds: Grounds
+    ) -> list[Write] | Refused:
+        """Return the writes for `entries`; when they complete the request with `Approved`, booking and budget.
+
+        Args:
+            grounds: of the beneficiary, read before anything that `entries` rest on.
+        """
         after = request
         for offset, entry in enumerate(entries, start=1):
             after = evolve(after, entry, Place(at=self._clock(), actor=actor, version=request.version + offset))
         complete = after.status is Status.WAITING and not after.open_seats and not after.accept_pending
         if not complete:
-            return [self._write(request, actor, *entries)]
+            return [self._write(request, actor, *entries), *grounds.unmoved(actor)]
+        team = after.decision.team if after.decision else ""
+        if why := self._short(team, after.form):
+            return Refused(reason=Reason.OVER_BUDGET, number=request.number, detail=why)
         approved = Approved(form_digest=after.form_digest)
-        return [self._write(request, actor, *entries, approved), *self._bookings(request.number, after.form)]
+        write = self._write(request, actor, *entries, approved)
+        return [write, *self._granting(request.number, team, after.form), *grounds.claim(request.number, actor)]
+
+    def _granting(self, number: int, team: str, form: Form) -> list[Write]:
+        """Return what an approval takes: the devices for its window, and its price out of the team's budget."""
+        start = form.start or self._clock()
+        return [
+            *self._bookings(number, form),
+            *budgets.reserve(self.book, self.policy(), team, number, form, start),
+        ]
+
+    def _short(self, team: str, form: Form) -> str:
+        """Return why the team's budget does not reach for `form`, empty when it does."""
+        policy = self.policy()
+        return budgets.short(budgets.left(self.book, policy, team, form.start or self._clock()), form, policy)
+
+    @staticmethod
+    def _frozen(grounds: Grounds, request: Request) -> Refused | None:
+        """Return the refusal of whatever moves a request towards its start while its resource is halted."""
+        stop = grounds.halts.over(request.form.resource)
+        if stop is None:
+            return None
+        return Refused(
+            reason=Reason.FROZEN,
+            number=request.number,
+            people=(stop.by,),
+            detail=str(stop.reason),
+            resource=stop.resource,
+        )
 
     def _bookings(self, number: int, form: Form) -> list[Write]:
         """Return the write that keeps the devices for this window; none when they are not free and it must queue."""
@@ -114,18 +159,21 @@ class Steps:
     def _who(self, request: Request) -> tuple[str, ...]:
         return tuple(dict.fromkeys(subject for _, subjects in self.missing(request) for subject in subjects))
 
+    def _landed(self, number: int, writes: list[Write] | Refused) -> Request | Refused:
+        return writes if isinstance(writes, Refused) else self._land(number, *writes)
+
     def _land(self, number: int, *writes: Write) -> Request | Refused:
         self.book.append(*writes)
         self._nudge(number)
         request = self.book.request(number)
         return request if request is not None else Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
 
-    def _retry(self, attempt: Callable[[], Request | Refused]) -> Request | Refused:
-        for _ in range(TRIES):
+    def _retry(self, attempt: Callable[[], T | Refused]) -> T | Refused:
+        for lost in range(TRIES):
             try:
                 return attempt()
             except VersionConflictError:
-                continue
+                time.sleep(random.uniform(0, PAUSE_S) if lost else 0)  # noqa: S311 no secret hangs on it
             except UnlawfulError as error:
                 return Refused(reason=Reason.CHANGED, detail=error.detail)
             except (ReadOnlyError, BusyError) as error:

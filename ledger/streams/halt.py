@@ -57,12 +57,16 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spell:
-    """A stop that is over: [since, until)."""
+    """A stop that is over: [since, until). `seq` is the entry that began it, `until_seq` the one that ended it."""
 
     resource: str
     since: datetime
     until: datetime
     lifted_by: str
+    seq: int
+    until_seq: int
+    reason: Personal
+    """Why it was lifted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +79,13 @@ class Halts:
 
     def over(self, resource: str) -> Stop | None:
         """Return the stop that `resource` is under now, the widest first; None when it may go on."""
-        covering = [stop for stop in self.stops if _covers(stop.resource, resource)]
+        covering = [stop for stop in self.stops if covers(stop.resource, resource)]
         return min(covering, key=lambda stop: (stop.resource != EVERYTHING, stop.since), default=None)
 
     def stopped_for(self, resource: str, start: datetime, end: datetime) -> timedelta:
         """Return how much of [start, end) the resource was stopped; overlapping stops count once."""
-        spells = [(s.since, s.until) for s in self.past if _covers(s.resource, resource)]
-        spells += [(s.since, end) for s in self.stops if _covers(s.resource, resource)]
+        spells = [(s.since, s.until) for s in self.past if covers(s.resource, resource)]
+        spells += [(s.since, end) for s in self.stops if covers(s.resource, resource)]
         total, reached = timedelta(), start
         for since, until in sorted(spells):
             since, until = max(since, reached), min(until, end)  # noqa: PLW2901 clipped to what was not counted yet
@@ -119,7 +123,15 @@ def _lifted(halts: Halts, entry: Lifted, place: Place) -> Halts:
     if stop is None:
         refuse(f"{entry.resource} is not halted")
     require(stop.by != entry.by, "whoever halted does not lift it")
-    spell = Spell(resource=stop.resource, since=stop.since, until=place.at, lifted_by=entry.by)
+    spell = Spell(
+        resource=stop.resource,
+        since=stop.since,
+        until=place.at,
+        lifted_by=entry.by,
+        seq=stop.seq,
+        until_seq=place.seq,
+        reason=entry.reason,
+    )
     return replace(halts, stops=tuple(each for each in halts.stops if each is not stop), past=(*halts.past, spell))
 
 
@@ -127,5 +139,6 @@ def _stop(halts: Halts, resource: str) -> Stop | None:
     return next((stop for stop in halts.stops if stop.resource == resource), None)
 
 
-def _covers(halted: str, resource: str) -> bool:
+def covers(halted: str, resource: str) -> bool:
+    """Whether what is halted stops `resource`."""
     return halted in {EVERYTHING, resource}
