@@ -36,6 +36,8 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not allowed"
     DRAFT_GONE = "draft gone"
     TOO_SOON = "too soon"
+    NO_FINDING = "no such finding"
+    ALREADY_ASKED = "asked for already"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 
 from ledger.book import Write
-from ledger.nouns import DeployForm, GpuForm, window_end
+from ledger.nouns import Change, GpuForm, window_end
 from ledger.streams.codec import Entry
 from ledger.streams.pool import Booked, Leased, Pool
 from ledger.streams.request import Decided, Dispatched, Failed, Phase, Queued, Reopened, Request, Status
@@ -49,7 +49,7 @@ def decided_anew(room: Room, request: Request) -> Decided | None:
 def dispatch(room: Room, request: Request, decided: Decided, executor: Executor, now: datetime) -> Request | None:
     """Enter the decision and `Dispatched` with its devices in one transaction; None when nothing is free yet."""
     form = request.form
-    not_after = None if isinstance(form, DeployForm) else window_end(form, now)
+    not_after = None if isinstance(form, Change) else window_end(form, now)
     devices: tuple[str, ...] = ()
     writes: list[Write] = []
     if isinstance(form, GpuForm) and not_after is not None:

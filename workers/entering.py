@@ -10,9 +10,17 @@ from ledger.streams.request import Request
 from workers.room import WORKER, Room
 
 
-def enter(room: Room, request: Request, entry: Entry, *, free: bool = False, actor: str = WORKER) -> None:
-    """Append one entry to the request, and with `free` hand back whatever its pool keeps for it."""
-    writes = [write_of(request, entry, actor=actor)]
+def enter(
+    room: Room,
+    request: Request,
+    entry: Entry,
+    *,
+    free: bool = False,
+    actor: str = WORKER,
+    also: tuple[Write, ...] = (),
+) -> None:
+    """Append one entry to the request, with `free` hand back whatever its pool keeps for it, and write `also` with it."""
+    writes = [write_of(request, entry, actor=actor), *also]
     if free and isinstance(request.form, GpuForm):
         pool = room.book.pool(pool_name(request.form))
         if pool.booking(request.number) is not None:

@@ -18,7 +18,7 @@ from ledger.log.canonical import canonical
 from ledger.nouns import Personal
 from ledger.streams.codec import Entry
 from ledger.streams.request import Request
-from ledger.streams.watch import Closed, Fault, Finding, Found, Outcome, Reconciled, Watch
+from ledger.streams.watch import Closed, Fault, Found, Outcome, Reconciled, Watch
 from workers.compare import Doubt, about, doubts
 from workers.errors import BackendError
 from workers.executors.base import Executor, Holding, Lists
@@ -106,7 +106,7 @@ def reconcile(
         ReadOnlyError, BusyError: the ledger cannot be written now.
     """
     seen = look_twice(room, executor, keys or Keys(room.book), pause_s=pause_s)
-    return _enter(room.book, executor.name, lambda watch: _entries(room.book, executor.name, watch, seen), actor)
+    return _enter(room.book, executor.name, lambda watch: _entries(executor.name, watch, seen), actor)
 
 
 def unseen(book: Book, backend: str, why: str, *, actor: str = CLOCK) -> Watch:
@@ -135,10 +135,10 @@ def _enter(book: Book, backend: str, entries: Callable[[Watch], tuple[Entry, ...
     raise BackendError(f"others enter scans of {backend} all the time; try again")
 
 
-def _entries(book: Book, backend: str, watch: Watch, seen: Look) -> tuple[Entry, ...]:
+def _entries(backend: str, watch: Watch, seen: Look) -> tuple[Entry, ...]:
     standing = {about(finding): finding for finding in watch.findings}
     now = {doubt.about: doubt for doubt in seen.doubts}
-    over = [closed_of(book, backend, finding) for each, finding in standing.items() if each not in now]
+    over = [Closed(finding=f.finding, outcome=Outcome.GONE) for each, f in standing.items() if each not in now]
     fresh = [_found(*each) for each in now if each not in standing]
     scan = Reconciled(
         scope=f"{backend}: everything it lists",
@@ -147,12 +147,6 @@ def _entries(book: Book, backend: str, watch: Watch, seen: Look) -> tuple[Entry,
         digest=_digest(seen.holdings),
     )
     return (*over, *fresh, scan)
-
-
-def closed_of(book: Book, backend: str, finding: Finding) -> Closed:
-    """Return how a finding that is no longer seen ended: taken away by an approved revert, or gone by itself."""
-    del book, backend
-    return Closed(finding=finding.finding, outcome=Outcome.GONE)
 
 
 def _found(fault: Fault, request: int | None, who: str, what: str) -> Found:
