@@ -28,7 +28,8 @@ class HouseSettings(BaseSettings):
         default=300, gt=0, le=300, description="Seconds between two looks for side doors, 300 at most. Default 300"
     )
     admin_channel: str = Field(
-        default="", description="Id of the Slack channel that hears of side doors. Default direct messages to admins"
+        default="",
+        description="Id or name of the Slack channel that hears of side doors. Default direct messages to admins",
     )
 
     @model_validator(mode="after")

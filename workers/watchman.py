@@ -58,7 +58,7 @@ class Watchman:
             except (LedgerError, BackendError) as error:
                 logger.warning("could not look for side doors; trying again", detail=error.detail)
             except Exception as error:  # noqa: BLE001 the edge of this thread
-                logger.error("could not look for side doors", trace="".join(traceback.format_exception(error)))
+                _fault("the watch", error)
             stop.wait(min(LOOK_S, self._each.total_seconds() / 4))
 
     def tick(self) -> None:
@@ -94,7 +94,7 @@ class Watchman:
         except (LedgerError, OSError) as error:
             logger.warning("a scan could not be entered; trying again", backend=executor.name, error=str(error)[:200])
         except Exception as error:  # noqa: BLE001 a scan's edge: one that breaks is one that nobody did
-            logger.error("a scan failed", backend=executor.name, trace="".join(traceback.format_exception(error)))
+            _fault(executor.name, error)
             self._unseen(executor, f"{executor.name} could not be compared; the program log has the reason")
 
     def _report(self, executor: Executor, now: datetime) -> None:
@@ -123,3 +123,8 @@ class Watchman:
             logger.info("another clock has beaten")
         except (ReadOnlyError, BusyError) as error:
             logger.warning("no beat could be entered", detail=error.detail)
+
+
+def _fault(what: str, error: Exception) -> None:
+    """Log a fault that nobody thought of, plainly: no values of variables, which may be personal."""
+    logger.error("could not look for side doors", about=what, trace="".join(traceback.format_exception(error)))

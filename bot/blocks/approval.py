@@ -36,7 +36,8 @@ def approval(
 
 
 def _needed(request: Request, seat: Seat, voice: Voice) -> str:
-    words = f":raised_hand: *Needs your decision* as {SEAT_WORDS[seat.name]}{of_team(seat.team)}, before {voice.at(request.lapse_at)}."
+    seated = f"{SEAT_WORDS[seat.name]}{of_team(seat.team)}"
+    words = f":raised_hand: *Needs your decision* as {seated}, before {voice.at(request.lapse_at)}."
     return f"{words} {given(request, voice)}." if request.votes else words
 
 

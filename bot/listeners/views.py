@@ -10,6 +10,7 @@ from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import modals, refusals, verdicts
+from bot.blocks.door import TAKE_AWAY, Where
 from bot.blocks.parts import Ref
 from bot.evidence import Wish
 from bot.front import Front, Spot
@@ -32,6 +33,7 @@ def register(app: App, front: Front) -> None:
     app.view(modals.REVOKE)(_reasoned(front, lambda slack, ref, why: front.revoke(slack, ref, why, NOWHERE)))
     app.view(modals.LESS)(_less(front))
     app.view("qm_export_form")(_export(front))
+    app.view(TAKE_AWAY)(_taking(front))
 
 
 def _changed(front: Front) -> Callable[..., None]:
@@ -97,6 +99,20 @@ def _less(front: Front) -> Callable[..., None]:
         _once(front, ack, view, lambda: front.approve_less(body["user"]["id"], ref, wanted, reason, NOWHERE))
 
     return less
+
+
+def _taking(front: Front) -> Callable[..., None]:
+    def taking(ack: Ack, body: Body, view: Body) -> None:
+        reason = modals.values_of(view).get("reason", "").strip()
+        where = Where.parse(view["private_metadata"])
+        if where is None:
+            _close(ack, "Nothing changed.")
+        elif not reason:
+            ack(response_action="errors", errors={"reason": "Say why, so that whoever approves can decide."})
+        else:
+            _once(front, ack, view, lambda: front.take_away(body["user"]["id"], where, reason))
+
+    return taking
 
 
 def _export(front: Front) -> Callable[..., None]:
