@@ -81,7 +81,7 @@ class Doors:
         for posted in self._cards(entry.finding):
             door = self._door(self._entry(int(posted.viewer)))
             slack = posted.key.rpartition(":")[2]
-            voice = self._notifier.voice(None if slack == ADMINS else self._desk.subject(slack))
+            voice = self._notifier.voice(self._first_admin() if slack == ADMINS else self._desk.subject(slack))
             message = shut_card(door, voice, entry.outcome, stored.at, revert, stored.seq)
             self._show(posted.key, posted.viewer, posted.channel, message)
 
@@ -107,9 +107,13 @@ class Doors:
         channel = self._admins()
         people = () if channel else self._having("role:admin", "")
         if channel:
-            yield f"door:{door.finding}:{ADMINS}", None, channel
+            yield f"door:{door.finding}:{ADMINS}", self._first_admin(), channel
         for slack in dict.fromkeys((*people, *self._leads(door))):
             yield f"door:{door.finding}:{slack}", self._desk.subject(slack), self._slack.direct(slack)
+
+    def _first_admin(self) -> str | None:
+        """Whose clock the admins' channel goes by."""
+        return next((self._desk.subject(slack) for slack in self._having("role:admin", "")), None)
 
     def _admins(self) -> str:
         """The id of the admins' channel; a name is looked up once. Empty when there is none."""
@@ -185,13 +189,18 @@ class Doors:
         return tuple(named)
 
     def _about(self, backend: str, entry: Found) -> str:
-        """The resource that a finding is about: its request's, or one that it names; else the backend."""
+        """The resource that a finding is about: its request's, or one whose name or device it says; else the backend."""
         request = self._desk.book.request(entry.request) if entry.request is not None else None
         if request is not None:
             return request.form.resource
-        words = set(re.findall(r"[\w-]+", str(entry.what)))
-        named = (r for r in self._desk.policy().catalogue.resources() if r.partition(":")[2] in words)
-        return next(named, backend)
+        words = set(re.findall(r"[\w:-]+", str(entry.what)))
+        catalogue = self._desk.policy().catalogue
+        for resource in catalogue.resources():
+            scheme, _, name = resource.partition(":")
+            ids = {device.id for device in self._desk.book.pool(name).devices} if scheme == "gpu" else set()
+            if name in words or ids & words:
+                return resource
+        return backend
 
     def _clean_at(self, stored: Stored) -> datetime | None:
         """When somebody looked last before this was found."""

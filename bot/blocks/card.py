@@ -8,7 +8,7 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, fiel
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, duration, shown
 from bot.tables.messages import Nudges
-from ledger.nouns import GpuForm, RevertForm
+from ledger.nouns import GpuForm, Receipt, RevertForm
 from ledger.streams.request import Request, Status
 
 __all__ = ["Missing", "card", "facts", "plain", "state_line"]
@@ -69,9 +69,13 @@ def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
     return [
         ("Devices", ", ".join(receipt.devices)),
         ("Cost", voice.cost(request.form)),
-        ("Held", f"{receipt.enforcement.value}{', simulated' if receipt.simulated else ''}"),
+        ("Result", shown(receipt.note)) if isinstance(request.form, RevertForm) else _firmness(receipt),
         ("Purpose", shown(str(request.purpose))),
     ]
+
+
+def _firmness(receipt: Receipt) -> tuple[str, str]:
+    return "Held", f"{receipt.enforcement.value}{', simulated' if receipt.simulated else ''}"
 
 
 def _small_print(request: Request, voice: Voice, nudges: Nudges) -> list[str]:

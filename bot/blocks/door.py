@@ -110,13 +110,14 @@ def take_away_modal(door: Door, where: Where) -> Block:
 
 
 def _title(door: Door) -> str:
-    return f"{_TITLES[door.fault]}: {door.about}"
+    return f"{_TITLES[door.fault]}: {door.about.partition(':')[2] or door.about}"
 
 
 def _told(door: Door) -> str:
     who = f"{shown(door.who)}: " if door.who else ""
     what = shown(door.what).rstrip(".")
-    return f"{who}{what}."
+    told = f"{who}{what}."
+    return told[0].upper() + told[1:]
 
 
 def _next(door: Door) -> str:
@@ -145,7 +146,7 @@ def _facts(door: Door, voice: Voice) -> list[tuple[str, str]]:
     return [
         ("Found", voice.at(door.found_at)),
         ("Where", door.backend),
-        ("Before", before if door.fault is not Fault.UNSEEN else ""),
+        ("Last look before", before if door.fault is not Fault.UNSEEN else ""),
         ("Request", request),
         ("Owner", either(list(door.owners), "and") if door.owners else ""),
     ]

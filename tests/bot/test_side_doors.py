@@ -9,6 +9,7 @@ import pytest
 from bot_stage import card_with, cards, message_at, text_of, whisper
 from conftest import INES, KOFI, MIRA, TOMAS
 
+from bot.blocks.door import Where
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.leases import Lease, write_lease
 from workers.hands import attend
@@ -104,6 +105,12 @@ def test_who_may_not_ask_is_told_so(doors):
     mira.click(card, "Take it away")
     whisper(mira, SECURITY, "Admins alone ask")
     assert doors.house.book.requests.last() == 0
+
+
+@pytest.mark.parametrize("value", ["", "{}", "[1,2]", '["a", "b", "c"]', '["a",2,"c"]'])
+def test_a_button_says_only_what_we_wrote_on_it(value):
+    assert Where.parse(value) is None
+    assert Where.parse(Where(backend="a", finding="b").value()) == Where(backend="a", finding="b")
 
 
 def test_a_reason_is_asked_for(doors):

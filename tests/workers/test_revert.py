@@ -13,9 +13,11 @@ from conftest import INES, KOFI, MIRA, Hand, make_world
 from bot.errors import Reason, Refused
 from ledger.audit import verify_store
 from ledger.book import open_sqlite
-from ledger.nouns import Seat
+from ledger.nouns import Grant, RevertForm, Seat
 from ledger.streams.request import Request, Status, Verdict
 from ledger.streams.watch import Fault, Outcome
+from workers.errors import BackendError
+from workers.executors.base import Holding
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.leases import Lease, write_lease
 from workers.hands import attend
@@ -135,6 +137,24 @@ def test_a_grant_is_never_taken_away_as_a_side_door(pool):
     (finding,) = scan(pool)
     assert finding.fault is Fault.LOST
     assert pool.desk.revert(KOFI, "gpu_pool", finding.finding, "").reason is Reason.NO_FINDING
+
+
+def test_the_hands_take_nothing_away_that_a_grant_explains(pool):
+    """Whatever asked for it: the finding that stands says that it is somebody's."""
+    request = pool.running()
+    (pool.folder / f"{request.grant_key}.lease").unlink()
+    (finding,) = scan(pool)
+    form = RevertForm(resource="desk:revert", backend="gpu_pool", finding=finding.finding)
+    grant = Grant(request=1, key=STRANGE, subject="user:x", form=form, generation=1, not_after=None)
+    with pytest.raises(BackendError, match="revoke"):
+        pool.room.executors["desk"].ensure(grant)
+
+
+def test_a_name_that_leads_out_of_the_folder_removes_nothing(pool, tmp_path):
+    (tmp_path / "x.lease").write_text("mine")
+    with pytest.raises(BackendError):
+        pool.room.executors["gpu"].take_away(Holding(key=None, what="../x.lease"))
+    assert (tmp_path / "x.lease").exists()
 
 
 def test_what_was_gone_before_is_done_and_takes_nothing_else(pool):
