@@ -27,14 +27,16 @@ class DeskApp:
     front: Front
 
 
-def build_app(settings: SlackSettings, house: House, nudge: Callable[[int], None], *, simulate: bool) -> DeskApp:
+def build_app(
+    settings: SlackSettings, house: House, nudge: Callable[[int], None], *, simulate: bool, admin_channel: str = ""
+) -> DeskApp:
     """Return the desk's app on one house."""
     client = web_client(settings.bot_token, settings.api_url or None)
     tables = Tables(house.home / "desk.sqlite3")
     slack = Slack(client, tables)
     desk = Desk(house.book, house.policy.current, nudge, house.book.clock)
     notifier = Notifier(desk, slack, tables, house.book.clock)
-    front = Front(house, desk, slack, tables, notifier, simulate=simulate)
+    front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):
         surface.register(app, front)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from bot.blocks.words import Voice
+from bot.blocks.words import Voice, shown
 from ledger.book import Book
-from ledger.nouns import DataForm, DeployForm, GpuForm
+from ledger.nouns import DataForm, DeployForm, GpuForm, RevertForm
 from ledger.streams.request import Request, Status
 from policies.budgets import left
 
@@ -40,6 +40,8 @@ def _about(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
         dataset = voice.policy.catalogue.datasets[form.resource.removeprefix("data:")]
         columns = ", ".join(form.columns) or "all of them"
         return [("Columns", columns), ("Sensitivity", f"{dataset.level}, {_LEVELS[dataset.level]}")]
+    if isinstance(form, RevertForm):
+        return _door(book, form)
     return [("Running now", _running(book, form)), *_strategy(form)]
 
 
@@ -73,6 +75,15 @@ def _past(book: Book, request: Request, voice: Voice) -> str:
     hours = sum(other.usage.gpu_s for other in past if other.usage is not None) / 3600
     many = "1 request" if len(past) == 1 else f"{len(past)} requests"
     return f"{many}, {hours:,.3g} GPU-hours used"
+
+
+def _door(book: Book, form: RevertForm) -> list[tuple[str, str]]:
+    """What the finding says, as long as it stands."""
+    finding = book.watch(form.backend).finding(form.finding)
+    if finding is None:
+        return [("Found", "it no longer stands")]
+    who = [("Who", shown(str(finding.who)))] if finding.who.value else []
+    return [("Found", f"{finding.fault.value}: {shown(str(finding.what))}"), *who]
 
 
 def _running(book: Book, form: DeployForm) -> str:

@@ -80,6 +80,26 @@ def _play(folder: Path | None) -> None:
             raise typer.Exit(1) from None
 
 
+@app.command(
+    epilog="Examples:  quartermaster reconcile   ·   quartermaster reconcile --backend gpu_pool   ·   "
+    "quartermaster reconcile --revert 1a2b3c4d --as U06KOFI --why 'left behind by the old scheduler'"
+)
+def reconcile(
+    backend: Annotated[str | None, typer.Option(help="Look at this one alone, such as gpu_pool.")] = None,
+    folder: Annotated[Path | None, typer.Option("--dir", help="The home; QM_HOME when left out.")] = None,
+    revert: Annotated[str | None, typer.Option(help="Ask to take away what this finding is about.")] = None,
+    who: Annotated[str | None, typer.Option("--as", help="Slack id of who asks; against a demo ledger alone.")] = None,
+    why: Annotated[str, typer.Option(help="The reason, shown to whoever approves.")] = "",
+) -> None:
+    """Compare what the backends hold with what the ledger orders; exit 1 when something is not as ordered."""
+    from bot.doors_cli import ask_back, look_over
+
+    settings = HouseSettings() if folder is None else HouseSettings(home=folder, policies=folder / "policies")
+    if revert is None:
+        raise typer.Exit(look_over(settings, backend, Console()))
+    raise typer.Exit(ask_back(settings, revert, who, why, Console()))
+
+
 @app.command(epilog="Example:  QM_BROKER_URL=redis://valkey:6379/0 quartermaster worker")
 def worker() -> None:
     """Carry out what the ledger orders; `demo` and `up` start one by themselves."""

@@ -29,6 +29,7 @@ from workers.embedded import Valkey
 from workers.queue import nudger
 from workers.settings import HouseSettings
 
+SECURITY: Final = "security"
 PEOPLE: Final = (
     ("U01MIRA", "Mira", "Engineer, vision"),
     ("U02INES", "Ines", "Team lead, platform"),
@@ -44,6 +45,7 @@ CHANNELS: Final = (
     ("gpu-requests", "Mention @quartermaster to ask for GPU time"),
     ("deployments", "Mention @quartermaster to ask for a deployment"),
     ("data-access", "Mention @quartermaster to ask for data"),
+    (SECURITY, "Side doors: access that no grant explains"),
 )
 _HANG_UP_S: Final = 5.0
 
@@ -80,7 +82,7 @@ def running_demo(home: Path, port: int = 0) -> Iterator[WorkspaceServer]:
             signing_secret=server.signing_secret,
             api_url=server.api_url,
         )
-        stack.enter_context(desk(slack, house, broker, simulate=True))
+        stack.enter_context(desk(slack, house, broker, simulate=True, admin_channel=SECURITY))
         yield server
 
 
@@ -109,7 +111,7 @@ def run_up(console: Console) -> None:
         house = open_house(home, settings.policies_folder, settings.database, mode="real", workspace=team)
         stack.callback(house.book.store.close)
         broker = _crew(stack, settings, simulate=False)
-        stack.enter_context(desk(slack, house, broker, simulate=False))
+        stack.enter_context(desk(slack, house, broker, simulate=False, admin_channel=settings.admin_channel))
         console.print(f"Quartermaster serves workspace {team}. State in {escape(str(home))}. Ctrl-C stops everything.")
         _wait_for_the_end()
 
@@ -126,7 +128,9 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
         stack.enter_context(only_one(home))
         house = open_house(home, settings.policies_folder, settings.database, mode="real", workspace=team)
         stack.callback(house.book.store.close)
-        made = build_app(slack, house, nudger(settings.broker_url), simulate=False)
+        made = build_app(
+            slack, house, nudger(settings.broker_url), simulate=False, admin_channel=settings.admin_channel
+        )
         stack.callback(made.tables.close)
         stack.enter_context(_notifying(made))
         if port is None:
@@ -141,9 +145,9 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
 
 
 @contextmanager
-def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool) -> Iterator[None]:
+def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool, admin_channel: str) -> Iterator[None]:
     """Connect the desk over Socket Mode, with its notifier beside it."""
-    made = build_app(slack, house, nudger(broker), simulate=simulate)
+    made = build_app(slack, house, nudger(broker), simulate=simulate, admin_channel=admin_channel)
     try:
         with _notifying(made), _listening(made, slack):
             yield

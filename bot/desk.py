@@ -1,4 +1,4 @@
-"""The human verbs: preview, submit, review, approve less, accept, withdraw, release, revoke, replace, extend, halt, lift.
+"""The human verbs: preview, submit, review, approve less, accept, withdraw, release, revoke, replace, extend, halt, lift, revert.
 
 Each one decides, appends and nudges. Who acts is always a Slack user id that the directory accepted, never text.
 A race is read again and decided again; what may not be is a `Refused`, and then nothing was written.
@@ -6,16 +6,17 @@ A race is read again and decided again; what may not be is a `Refused`, and then
 
 from __future__ import annotations
 
-from bot.verbs.asking import Asking, Preview
+from bot.verbs.asking import Preview
 from bot.verbs.deciding import Deciding
 from bot.verbs.ending import Ending
 from bot.verbs.extending import Extending
 from bot.verbs.halting import Halting
+from bot.verbs.reverting import Reverting
 
 __all__ = ["Desk", "Preview"]
 
 
-class Desk(Asking, Deciding, Ending, Extending, Halting):
+class Desk(Reverting, Deciding, Ending, Extending, Halting):
     """The one place where people's intentions become entries.
 
     Args:

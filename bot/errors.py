@@ -48,6 +48,8 @@ class Reason(StrEnum):
     NOT_FROZEN = "not frozen"
     OWN_FREEZE = "own freeze"
     NOT_ADMIN = "may not freeze or lift"
+    NO_FINDING = "no such finding"
+    ALREADY_ASKED = "asked for already"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

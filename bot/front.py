@@ -6,7 +6,10 @@ alone; what has a life is a message that the notifier keeps true.
 
 from __future__ import annotations
 
+from bot.blocks.door import Where
 from bot.desk import Desk
+from bot.doors import Doors
+from bot.errors import Refused
 from bot.house import House
 from bot.manners.base import Spot
 from bot.manners.forms import Forms
@@ -26,11 +29,26 @@ class Front(Forms, Home, Mending):
     Args:
         notifier: is given the duties of showing drafts and answering what was kept.
         simulate: whether what no executor carries out is simulated.
+        admin_channel: id or name of the channel that hears of side doors; empty for direct messages to admins.
     """
 
     def __init__(
-        self, house: House, desk: Desk, slack: Slack, tables: Tables, notifier: Notifier, *, simulate: bool
+        self,
+        house: House,
+        desk: Desk,
+        slack: Slack,
+        tables: Tables,
+        notifier: Notifier,
+        *,
+        simulate: bool,
+        admin_channel: str = "",
     ) -> None:
         super().__init__(house, desk, slack, tables, notifier, simulate=simulate)
         notifier.duties |= {"ask": self.show, "event": self.take_up}
         notifier.rounds.append(self.expire_drafts)
+        self.doors = Doors(desk, slack, tables, notifier, admin_channel)
+
+    def take_away(self, slack: str, where: Where, reason: str) -> str | None:
+        """Ask to take a side door away; returns the sentence of a refusal."""
+        outcome = self.doors.take_away(slack, where, reason)
+        return self.sentence(slack, outcome) if isinstance(outcome, Refused) else None

@@ -25,6 +25,8 @@ logger = structlog.get_logger(__name__)
 
 LOOK_S: Final = 0.2
 LONGEST_S: Final = 60.0
+WATCHED: Final = {"watch.found": "door", "watch.closed": "shut"}
+"""Entries about side doors, and the duty that shows each."""
 TIDY_EACH: Final = timedelta(hours=1)
 
 
@@ -37,6 +39,8 @@ class Notifier:
         self._tidied: datetime | None = None
         self.duties: dict[str, Callable[[str], None]] = {"request": self._request, "remind": self._request}
         self.duties["halt"] = Freezing(desk, slack, tables, self.voice, clock).show
+        self.beside: list[Callable[[int], None]] = []
+        """What else is shown about a request that moved."""
         self.rounds: list[Callable[[], None]] = []
         """What else is done at every look."""
 
@@ -58,6 +62,8 @@ class Notifier:
                 moved[stored.stream] = None
             elif stored.stream == "halt":
                 moved[f"halt:{stored.seq}"] = None
+            elif stored.kind in WATCHED:
+                moved[f"{WATCHED[stored.kind]}:{stored.seq}"] = None
             cursor = stored.seq + 1
         if cursor != start:
             self._tables.move_cursor(cursor, moved, self._clock())
@@ -98,6 +104,8 @@ class Notifier:
         return self._keeping.voice(viewer)
 
     def _request(self, name: str) -> None:
+        for each in self.beside:
+            each(int(name))
         again = self._keeping.refresh(int(name))
         if again is not None:
             self._tables.owe(f"remind:{name}", again)

@@ -29,6 +29,7 @@ class Action(StrEnum):
     WRITE = "write"
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
+    REVERT = "revert"
 
 
 class Access(StrEnum):
@@ -120,7 +121,39 @@ class DeployForm:
         return None
 
 
-Form = GpuForm | DataForm | DeployForm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevertForm:
+    """Taking away an access that no grant explains.
+
+    Args:
+        resource: `desk:revert`.
+        backend: the executor that found it, such as `gpu_pool`.
+        finding: the finding's name in `watch:<backend>`.
+    """
+
+    resource: str
+    backend: str
+    finding: str
+
+    @property
+    def action(self) -> Action:
+        """Reverting is the only thing it asks for."""
+        return Action.REVERT
+
+    @property
+    def kind(self) -> FormKind:
+        """A change: done once."""
+        return FormKind.CHANGE
+
+    @property
+    def start(self) -> datetime | None:
+        """Changes start when approved."""
+        return None
+
+
+Form = GpuForm | DataForm | DeployForm | RevertForm
+Change = DeployForm | RevertForm
+"""Forms that are done once and have no window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

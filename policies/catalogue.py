@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.nouns import DataForm, DeployForm, Form, GpuForm
+from ledger.nouns import DataForm, DeployForm, Form, GpuForm, RevertForm
 from ledger.streams.budget import Span
 from ledger.streams.pool import Device
 from policies.errors import PolicyError
@@ -17,6 +17,8 @@ from policies.errors import PolicyError
 FILE: Final = "catalogue.toml"
 DESK: Final = "desk:audit"
 """What auditors export: the record itself. No team owns it."""
+REVERT: Final = "desk:revert"
+"""Taking away an access that no grant explains. No team owns it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +128,12 @@ class Catalogue:
         """Return every resource by name: pools, data sets, each model in each environment, and the desk itself."""
         deploys = [f"deploy:{model}@{place}" for model in self.models for place in self.environments]
         named = [*(f"gpu:{pool}" for pool in self.pools), *(f"data:{name}" for name in self.datasets)]
-        return (*named, *deploys, DESK)
+        return (*named, *deploys, DESK, REVERT)
 
     def classes(self, resource: str) -> frozenset[str]:
         """Return every class the resource belongs to, itself included: what stock Casbin would call its g2 rows."""
         scheme, _, name = resource.partition(":")
-        if resource == DESK:
+        if resource in {DESK, REVERT}:
             return frozenset({resource, "class:any"})
         if self.owner(resource) is None:
             return frozenset({resource})
@@ -161,6 +163,8 @@ class Catalogue:
 
     def knows(self, form: Form) -> bool:
         """Whether everything the form names is listed."""
+        if isinstance(form, RevertForm):
+            return form.resource == REVERT and bool(form.backend and form.finding)
         if self.owner(form.resource) is None or (isinstance(form, GpuForm | DataForm) and form.duration_s <= 0):
             return False
         name = form.resource.partition(":")[2]

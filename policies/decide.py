@@ -264,8 +264,6 @@ def _seats(needs: list[Rule], owner: str) -> tuple[Seat, ...]:
 def _permit_words(rule: str, needs: list[Rule], seats: tuple[Seat, ...]) -> str:
     if not seats:
         return f"Rule `{rule}` allows this. Rule `{needs[0].id}` approves it."
-    people = words.join(
-        [f"{seat.count} {SEAT_WORDS[seat.name]} of {seat.team.removeprefix('team:')}" for seat in seats]
-    )
+    people = words.join([f"{seat.count} {SEAT_WORDS[seat.name]}{words.of_team(seat.team)}" for seat in seats])
     because = next((need.id for need in needs if need.slots != AUTO), None)
     return f"Rule `{rule}` allows this. " + (f"Rule `{because}` needs {people}." if because else f"It needs {people}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.book import Book
-from ledger.nouns import DeployForm, Form, GpuForm
+from ledger.nouns import Change, Form, GpuForm
 from ledger.streams.request import Request, Status
 
 HOLDING = frozenset(
@@ -24,7 +24,7 @@ def facts_of(book: Book, subject: str, *, except_for: int | None = None) -> dict
 def facts_of_extension(book: Book, request: Request, added_s: int) -> dict[str, int | str]:
     """Return the facts for holding `request` for `added_s` more; what was added before counts with it."""
     first_s = first_window_s(book, request.number)
-    before_s = 0 if isinstance(request.form, DeployForm) else request.form.duration_s - first_s
+    before_s = 0 if isinstance(request.form, Change) else request.form.duration_s - first_s
     return {**facts_of(book, request.beneficiary, except_for=request.number), "added_s": before_s + added_s}
 
 

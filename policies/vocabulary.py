@@ -40,7 +40,7 @@ UNITS: Final[Mapping[str, tuple[str, int]]] = {
 }
 """Words of the limit language over facts in smaller units, compared exactly."""
 
-SEATS: Final = frozenset({"owner-lead", "dpo", "budget", "peer"})
+SEATS: Final = frozenset({"owner-lead", "dpo", "budget", "peer", "admin"})
 MOST_IN_A_SEAT: Final = 5
 
 _EVERYWHERE: Final = ("extend", "release", "withdraw", "revoke", "halt", "lift")

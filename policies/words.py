@@ -7,7 +7,13 @@ from typing import Final
 
 from policies.limits import Part
 
-SEAT_WORDS: Final = {"owner-lead": "lead", "dpo": "data protection officer", "budget": "budget owner", "peer": "peer"}
+SEAT_WORDS: Final = {
+    "owner-lead": "lead",
+    "dpo": "data protection officer",
+    "budget": "budget owner",
+    "peer": "peer",
+    "admin": "admin",
+}
 _SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£"}
 _ALLOWED: Final = {
     "tests==1": "a version that passed its evaluation",
@@ -81,3 +87,8 @@ def _amount(part: Part, value: int, currency: str) -> str:
         return f"sensitivity {value}"
     counted = _COUNTED.get(part.fact)
     return f"{value} {counted}{'' if value == 1 else 's'}" if counted else f"{value} {part.fact}"
+
+
+def of_team(team: str) -> str:
+    """Return ` of platform`; nothing where no team owns what is asked for."""
+    return f" of {team.removeprefix('team:')}" if team else ""

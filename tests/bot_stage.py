@@ -10,7 +10,7 @@ import pytest
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 
 from bot.app import build_app
-from bot.demo import CHANNELS, PEOPLE, hang_up
+from bot.demo import CHANNELS, PEOPLE, SECURITY, hang_up
 from bot.house import open_house
 from bot.settings import SlackSettings
 from bot.slack import web_client
@@ -46,7 +46,7 @@ class Stage:
             signing_secret=server.signing_secret,
             api_url=server.api_url,
         )
-        self.made = build_app(settings, self.house, self.nudged.append, simulate=True)
+        self.made = build_app(settings, self.house, self.nudged.append, simulate=True, admin_channel=SECURITY)
         self.made.front.mend()
         client = web_client(server.app_token, server.api_url)
         self._handler = SocketModeHandler(self.made.app, server.app_token, web_client=client, ping_interval=0.3)

@@ -6,6 +6,8 @@ import functools
 import signal
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
 
 import structlog
 from celery import Celery
@@ -22,11 +24,15 @@ from workers.executors.memory import MemoryExecutor
 from workers.inventory import devices_of
 from workers.journal import Journal
 from workers.queue import QUEUE, celery_app, nudger
+from workers.revert import SCHEME, RevertExecutor
 from workers.room import Room, take_inventory
 from workers.settings import HouseSettings
 from workers.tasks import register
+from workers.watchman import Watchman
 
 logger = structlog.get_logger(__name__)
+
+WATCH_ENDS_S: Final = 2.0
 
 
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
@@ -39,7 +45,7 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     if simulate:
         memory = MemoryExecutor(settings.home / "simulated.sqlite3")
         executors |= {"data": memory, "deploy": memory}
-    return Room(
+    room = Room(
         book=book,
         policy=PolicyInForce(source, book).current,
         executors=executors,
@@ -48,6 +54,8 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
         clock=utc_now,
         prices=lambda: source.current().catalogue,
     )
+    executors[SCHEME] = RevertExecutor(lambda: room)
+    return room
 
 
 def take_inventories(room: Room) -> None:
@@ -84,7 +92,11 @@ def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> No
         signal.signal(name, lambda *_: stop.set())
     room = _room_in_time(settings, stop, simulate=simulate)
     if room is not None:
+        watchman = Watchman(room, each=timedelta(seconds=settings.reconcile_s))
+        beside = threading.Thread(target=watchman.run, args=(stop,), name="watchman", daemon=True)
+        beside.start()
         Clock(room, nudger(broker_url)).run(stop)
+        beside.join(WATCH_ENDS_S)
         room.book.store.close()
 
 

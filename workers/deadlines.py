@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ledger.nouns import DeployForm
+from ledger.nouns import Change
 from ledger.streams.halt import Halts
 from ledger.streams.request import LAPSE_AFTER, Request, Status
 
@@ -27,7 +27,7 @@ def missed(request: Request, halts: Halts, now: datetime) -> bool:
     if not waiting or request.missed_at is None or request.approved_at is None or now < request.missed_at:
         return False
     form = request.form
-    if form.start is not None or isinstance(form, DeployForm):
+    if form.start is not None or isinstance(form, Change):
         return True
     if form.not_after is not None and now >= form.not_after:
         return True

@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 
 from ledger.book import Write
-from ledger.nouns import DeployForm, GpuForm, window_end
+from ledger.nouns import Change, GpuForm, window_end
 from ledger.streams.codec import Entry
 from ledger.streams.pool import Booked, Leased, Pool
 from ledger.streams.request import Decided, Dispatched, Failed, Phase, Queued, Reopened, Request, Status
@@ -60,7 +60,7 @@ def dispatch(
         grounds: read before the decision was made: a halt, a new policy or another grant since then is a conflict.
     """
     form = request.form
-    not_after = None if isinstance(form, DeployForm) else window_end(form, now)
+    not_after = None if isinstance(form, Change) else window_end(form, now)
     devices: tuple[str, ...] = ()
     writes: list[Write] = []
     if isinstance(form, GpuForm) and not_after is not None:

@@ -11,9 +11,17 @@ from policies.budgets import hand_back, spend
 from workers.room import WORKER, Room
 
 
-def enter(room: Room, request: Request, entry: Entry, *, free: bool = False, actor: str = WORKER) -> None:
-    """Append one entry to the request, and with `free` hand back whatever its pool and its team's budget keep for it."""
-    writes = [write_of(request, entry, actor=actor)]
+def enter(
+    room: Room,
+    request: Request,
+    entry: Entry,
+    *,
+    free: bool = False,
+    actor: str = WORKER,
+    also: tuple[Write, ...] = (),
+) -> None:
+    """Append one entry to the request, with `free` hand back what its pool and its team's budget keep, and write `also`."""
+    writes = [write_of(request, entry, actor=actor), *also]
     if free and isinstance(request.form, GpuForm):
         pool = room.book.pool(pool_name(request.form))
         if pool.booking(request.number) is not None:

@@ -31,6 +31,7 @@ from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, StaleGrantError
 from workers.executors.base import Executor, Observation, Pending
 from workers.prolonging import prolong, unconfirmed
+from workers.revert import closing
 from workers.room import Room, grant_of, usage_of
 
 logger = structlog.get_logger(__name__)
@@ -118,7 +119,7 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
     else:
         change = request.form.kind is FormKind.CHANGE
         entry: Entry = (Done if change else Started)(generation=request.generation, receipt=said)
-        enter(room, request, entry)
+        enter(room, request, entry, also=closing(room, request))
 
 
 def _wait_in_line(room: Room, request: Request, pending: Pending) -> None:

@@ -24,6 +24,13 @@ class HouseSettings(BaseSettings):
     )
     database_url: str = Field(default="", description="Ledger database. Default SQLite at <home>/ledger.sqlite3")
     broker_url: str = Field(default="", description="Redis or Valkey for Celery. Default an embedded Valkey in <home>")
+    reconcile_s: float = Field(
+        default=300, gt=0, le=300, description="Seconds between two looks for side doors, 300 at most. Default 300"
+    )
+    admin_channel: str = Field(
+        default="",
+        description="Id or name of the Slack channel that hears of side doors. Default direct messages to admins",
+    )
 
     @model_validator(mode="after")
     def _only_sqlite(self) -> Self:

@@ -9,6 +9,7 @@ from bot.blocks.words import Voice, either
 from ledger.nouns import Seat
 from ledger.streams.request import Request, Status, Verdict
 from policies.decide import SEAT_WORDS
+from policies.words import of_team
 
 
 def approval(
@@ -35,8 +36,8 @@ def approval(
 
 
 def _needed(request: Request, seat: Seat, voice: Voice) -> str:
-    team = seat.team.removeprefix("team:")
-    words = f":raised_hand: *Needs your decision* as {SEAT_WORDS[seat.name]} of {team}, before {voice.at(request.lapse_at)}."
+    seated = f"{SEAT_WORDS[seat.name]}{of_team(seat.team)}"
+    words = f":raised_hand: *Needs your decision* as {seated}, before {voice.at(request.lapse_at)}."
     return f"{words} {given(request, voice)}." if request.votes else words
 
 

@@ -9,7 +9,7 @@ from bot.blocks.parts import Block, context
 from bot.blocks.verdicts import lower_of
 from bot.blocks.words import Voice, duration
 from bot.desk import Preview
-from ledger.nouns import DataForm, DeployForm, GpuForm, window_end
+from ledger.nouns import Change, DataForm, DeployForm, GpuForm, RevertForm, window_end
 from ledger.streams.request import Request
 from policies.limits import Part, failing
 
@@ -19,6 +19,7 @@ _FIELDS: Final = {
     GpuForm: {"gpus": "gpu_count", "duration_s": "hours", "cost_minor": "gpu_count"},
     DataForm: {"level": "dataset", "duration_s": "hours"},
     DeployForm: {"tests": "version"},
+    RevertForm: {},
 }
 
 
@@ -35,7 +36,7 @@ def totals(preview: Preview | None, voice: Voice) -> str:
         return INCOMPLETE
     form = preview.form
     start = getattr(form, "start", None)
-    ends = f"Ends {voice.at(window_end(form, start))}" if start is not None and not isinstance(form, DeployForm) else ""
+    ends = f"Ends {voice.at(window_end(form, start))}" if start is not None and not isinstance(form, Change) else ""
     parts = [ends, voice.cost(form), preview.decision.why.rstrip(".")]
     return f"{' · '.join(part for part in parts if part)}. Nothing is sent yet."
 

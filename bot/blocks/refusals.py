@@ -133,6 +133,8 @@ _SENTENCES: Final[dict[Reason, Callable[[Refused, Request | None, Voice], str]]]
     Reason.NOT_ADMIN: lambda r, _, v: (
         f"Only an admin freezes {name_of(r.resource)} or lifts that: {_people(r, v)}. Nothing changed."
     ),
+    Reason.NO_FINDING: lambda *_: "That side door no longer stands. Nothing was asked.",
+    Reason.ALREADY_ASKED: lambda r, *_: f"{_name(r)} asks for that already. Whoever must agree has its card.",
     Reason.NOT_ALLOWED: lambda r, *_: r.detail or f"No rule lets you do that with {_name(r)}.",
 }
 

@@ -8,9 +8,10 @@ from typing import Final
 from bot.blocks.parts import quote as quoted
 from bot.blocks.words import Voice, duration, either, shown
 from bot.tables.messages import Nudges
-from ledger.nouns import DeployForm, Seat
+from ledger.nouns import Change, Seat
 from ledger.streams.request import Request, Status, Verdict
 from policies.decide import SEAT_WORDS
+from policies.words import of_team
 
 Missing = tuple[tuple[Seat, tuple[str, ...]], ...]
 _State = Callable[[Request, Missing, Voice], str]
@@ -41,8 +42,9 @@ def who_is_missing(missing: Missing, voice: Voice) -> str:
 def seat_words(seat: Seat) -> str:
     """Return `a lead of platform`, `2 leads of platform`."""
     word = SEAT_WORDS[seat.name]
-    many = f"a {word}" if seat.count == 1 else f"{seat.count} {word}s"
-    return f"{many} of {seat.team.removeprefix('team:')}"
+    article = "an" if word[0] in "aeiou" else "a"
+    many = f"{article} {word}" if seat.count == 1 else f"{seat.count} {word}s"
+    return f"{many}{of_team(seat.team)}"
 
 
 def given(request: Request, voice: Voice) -> str:
@@ -175,7 +177,7 @@ def _at(icon: str, words: str, rest: str = "") -> _State:
 
 def _failed(request: Request, _: Missing, voice: Voice) -> str:
     nothing = " You hold nothing and nothing is charged."
-    change = " Nothing was changed." if isinstance(request.form, DeployForm) else nothing
+    change = " Nothing was changed." if isinstance(request.form, Change) else nothing
     return f":warning: *Did not start*, {voice.at(request.since)}. {shown(request.why)}{change}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ledger.nouns import DataForm, DeployForm, Form, GpuForm, window_end
+from ledger.nouns import Change, DataForm, Form, GpuForm, RevertForm, window_end
 from policies.decide import Policy
 
 
@@ -44,7 +44,7 @@ class Voice:
 
     def when(self, form: Form) -> str:
         """Return the window of a form: absolute when its start is known, else from its approval."""
-        if isinstance(form, DeployForm):
+        if isinstance(form, Change):
             return "When approved"
         if form.start is not None:
             return self.span(form.start, window_end(form, form.start))
@@ -60,6 +60,8 @@ class Voice:
         if isinstance(form, DataForm):
             name = form.resource.removeprefix("data:")
             return f"{form.access.value.capitalize()} {name} {self._length(form)}"
+        if isinstance(form, RevertForm):
+            return f"Take away a side door of {form.backend} ({form.finding[:8]})"
         back = "Back to " if form.rollback else ""
         return f"{back}{form.model} {form.version} to {form.environment}"
 

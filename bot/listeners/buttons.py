@@ -9,6 +9,7 @@ from typing import Any, Final
 from slack_bolt import Ack, App
 
 from bot.blocks import extending, extension, refusals
+from bot.blocks.door import Where
 from bot.blocks.home import Place, export_modal
 from bot.blocks.parts import Ref
 from bot.errors import Refused
@@ -231,6 +232,15 @@ def _speak(front: Front, body: Body, spot: Spot) -> Spot:
     return spot if spot.channel else Spot(channel=front.slack.direct(_who(body)))
 
 
+def _take_away(front: Front, body: Body, value: str, spot: Spot) -> None:
+    where = Where.parse(value)
+    view = front.doors.asking(_who(body), where, spot.channel) if where is not None else None
+    if isinstance(view, Refused):
+        front.say_no(_who(body), spot, view)
+    elif view is not None:
+        front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+
+
 _HANDLERS: Final[dict[str, _Handle]] = {
     "qm_confirm": _confirm,
     "qm_discard": _discard,
@@ -256,4 +266,5 @@ _HANDLERS: Final[dict[str, _Handle]] = {
     "qm_export_period": _export_period,
     "qm_verify": _nothing,
     "qm_lift": _lift,
+    "qm_take_away": _take_away,
 }

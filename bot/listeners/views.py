@@ -10,6 +10,7 @@ from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import extending, modals, refusals, verdicts
+from bot.blocks.door import TAKE_AWAY, Where
 from bot.blocks.freeze import LIFT
 from bot.blocks.parts import Ref
 from bot.evidence import Wish
@@ -37,6 +38,7 @@ def register(app: App, front: Front) -> None:
     )
     app.view(LIFT)(_lift(front))
     app.view("qm_export_form")(_export(front))
+    app.view(TAKE_AWAY)(_taking(front))
 
 
 def _changed(front: Front) -> Callable[..., None]:
@@ -113,6 +115,20 @@ def _lift(front: Front) -> Callable[..., None]:
         _once(front, ack, view, lambda: front.lift_by_card(body["user"]["id"], view["private_metadata"], reason))
 
     return lift
+
+
+def _taking(front: Front) -> Callable[..., None]:
+    def taking(ack: Ack, body: Body, view: Body) -> None:
+        reason = modals.values_of(view).get("reason", "").strip()
+        where = Where.parse(view["private_metadata"])
+        if where is None:
+            _close(ack, "Nothing changed.")
+        elif not reason:
+            ack(response_action="errors", errors={"reason": "Say why, so that whoever approves can decide."})
+        else:
+            _once(front, ack, view, lambda: front.take_away(body["user"]["id"], where, reason))
+
+    return taking
 
 
 def _export(front: Front) -> Callable[..., None]:

@@ -14,7 +14,7 @@ from bot.errors import Reason, Refused
 from bot.manners.asking import Asking
 from bot.manners.base import Spot
 from bot.tables import Draft, State
-from ledger.nouns import DeployForm, Form
+from ledger.nouns import Change, Form
 from ledger.streams.request import Request, Status
 
 
@@ -58,7 +58,7 @@ class Forms(Asking):
     def ask_again(self, slack: str, request: Request, spot: Spot, key: str) -> None:
         """Read back what a request asked for; a start that is over becomes as soon as it is approved."""
         form, now = request.asked_form, self.house.book.clock()
-        if not isinstance(form, DeployForm):
+        if not isinstance(form, Change):
             start = form.start if form.start is not None and form.start > now else None
             end = form.not_after if form.not_after is not None and form.not_after > now else None
             form = replace(form, start=start, not_after=end)

@@ -7,7 +7,7 @@ from typing import Final
 from bot.errors import Reason, Refused
 from bot.verbs.steps import Steps
 from ledger.book import Write
-from ledger.nouns import DeployForm, Personal
+from ledger.nouns import Change, Personal
 from ledger.streams.pool import Freed
 from ledger.streams.request import Released, Request, Revoked, Status, Withdrawn
 from policies.budgets import hand_back
@@ -48,7 +48,7 @@ class Ending(Steps):
         request = self._mine(holder, number)
         if isinstance(request, Refused):
             return request
-        if request.status not in _HELD or isinstance(request.form, DeployForm):
+        if request.status not in _HELD or isinstance(request.form, Change):
             return Refused(reason=Reason.OVER if request.final else Reason.ALREADY_DECIDED, number=number)
         return self._land(number, self._write(request, holder, Released(holder=holder)))
 

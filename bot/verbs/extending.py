@@ -12,7 +12,7 @@ from typing import Final
 from bot.errors import Reason, Refused
 from bot.verbs.steps import DESK, Steps
 from ledger.book import Write
-from ledger.nouns import Decision, DeployForm, Form, GpuForm, Personal, Seat
+from ledger.nouns import Change, Decision, Form, GpuForm, Personal, Seat
 from ledger.streams import halt
 from ledger.streams.codec import Entry, digest
 from ledger.streams.law import Place
@@ -102,7 +102,7 @@ class Extending(Steps):
         request = self._mine(holder, number)
         if isinstance(request, Refused):
             return request
-        if request.status in _MOVED or isinstance(request.form, DeployForm):
+        if request.status in _MOVED or isinstance(request.form, Change):
             return Refused(reason=Reason.NOT_RUNNING, number=number)
         if not self._runs(request):
             return Refused(reason=Reason.OVER, number=number)

@@ -43,9 +43,9 @@ def test_a_catalogue_that_nobody_adopted_changes_no_pool(house, room):
 
 
 def test_only_a_demo_simulates_what_nothing_carries_out_yet(settings, room):
-    assert set(room.executors) == {"gpu", "data", "deploy"}
+    assert set(room.executors) == {"gpu", "data", "deploy", "desk"}
     real = app.build_room(settings, simulate=False)
-    assert set(real.executors) == {"gpu"}
+    assert set(real.executors) == {"gpu", "desk"}
     real.book.store.close()
 
 

@@ -41,18 +41,23 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Something that the backend holds: by grant key, or foreign (`key` is None), which no grant explains.
+    """One access that the backend holds now; its words stay the same for as long as it is the same access.
 
     Args:
-        what: what it is, in the backend's words.
-        who: the backend's name for who has it, empty when it does not say.
-        wrong: what is not as granted, in a plain sentence; empty when nothing is.
+        key: our grant key; None when no grant of ours explains it.
+        what: what is held, in the backend's words.
+        who: the backend's name for who has it, empty when it knows none.
+        wrong: empty, or what is not as granted, in a plain sentence.
+        until: when the backend will end it, aware UTC; None when it does not say.
+        devices: the devices it takes, by id; None when it does not say.
     """
 
     key: str | None
     what: str
     who: str = ""
     wrong: str = ""
+    until: datetime | None = None
+    devices: tuple[str, ...] | None = None
 
 
 class Executor(Protocol):
@@ -92,4 +97,17 @@ class Lists(Protocol):
 
     def holdings(self) -> tuple[Holding, ...]:
         """Return everything the backend holds; raises BackendError when it cannot say."""
+        ...
+
+
+@runtime_checkable
+class TakesAway(Protocol):
+    """An executor that can take away what no grant explains, on an approved order."""
+
+    def take_away(self, holding: Holding) -> None:
+        """Take away one access that `holdings` returned; what is gone already is no error.
+
+        Raises:
+            BackendError: the backend did not do it; look at `holdings` again.
+        """
         ...

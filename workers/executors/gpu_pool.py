@@ -17,6 +17,7 @@ from ledger.nouns import Enforcement, Grant, Receipt
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Holding, Observation
 from workers.executors.leases import Lease, alive_under, alone, end_lease, ended, leases, read_lease, write_lease
+from workers.executors.pool_doors import holdings_of, take_away
 from workers.executors.processes import end
 
 GRACE_S: Final = 5.0
@@ -95,13 +96,14 @@ class GpuPoolExecutor:
                 note.unlink(missing_ok=True)
 
     def holdings(self) -> tuple[Holding, ...]:
-        """Return every lease by its key; a file that is no lease is foreign."""
+        """Return every lease by its key, and what is foreign: a file that is no lease, a process no lease explains."""
         with _files():
-            found = leases(self._folder)
-        return tuple(
-            Holding(key=None, what=f"{key}.lease") if lease is None else Holding(key=key, what=" ".join(lease.devices))
-            for key, lease in found.items()
-        )
+            return holdings_of(self._folder)
+
+    def take_away(self, holding: Holding) -> None:
+        """End a lease that no grant explains, with whatever runs under it; or the process, or the file, that is foreign."""
+        with _files():
+            take_away(self._folder, holding, self._grace_s)
 
     def _later(self, grant: Grant) -> bool:
         """Whether a later generation holds the key; a lease that cannot be read is not protected."""

@@ -95,6 +95,11 @@ class MemoryExecutor:
             rows = tx.execute("SELECT key, state FROM held WHERE state != 'gone' ORDER BY key").fetchall()
         return tuple(Holding(key=key, what=state) for key, state in rows)
 
+    def take_away(self, holding: Holding) -> None:
+        """Let go of a key whoever put it there."""
+        with self._answering() as (tx, _):
+            tx.execute("UPDATE held SET state = 'gone' WHERE key = ?", (holding.key or holding.what,))
+
     def effects(self, key: str | None = None) -> list[tuple[str, str]]:
         """Return (key, `start` or `end`) of every effect in order, of one key if given."""
         with self._open() as tx:

@@ -7,10 +7,12 @@ read. Linux only.
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +40,45 @@ def living(mark: str, sessions: Mapping[int, str]) -> tuple[int, ...]:
     return tuple(
         pid for pid in pids if (fields := _stat(pid)) and (int(fields[3]) in ours or wanted in _variables(pid))
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A live process that carries a variable: its `value`, the account it runs as, its session's leader."""
+
+    pid: int
+    session: int
+    user: str
+    value: str
+    has_also: bool
+
+
+def marked(variable: str, also: str) -> tuple[Marked, ...]:
+    """Return the live processes that carry `variable`, and whether each carries `also` too."""
+    pids = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal())
+    return tuple(found for pid in pids if (found := _marked(pid, f"{variable}=".encode(), f"{also}=".encode())))
+
+
+def _marked(pid: int, variable: bytes, also: bytes) -> Marked | None:
+    variables = _variables(pid)
+    value = next((each.removeprefix(variable) for each in variables if each.startswith(variable)), None)
+    fields = _stat(pid) if value is not None else []
+    if value is None or not fields:
+        return None
+    has_also = any(each.startswith(also) for each in variables)
+    text = value.decode(errors="replace")
+    return Marked(pid=pid, session=int(fields[3]), user=_user(pid), value=text, has_also=has_also)
+
+
+def _user(pid: int) -> str:
+    """The account's name, its number when it has none, empty when the process is gone."""
+    try:
+        number = Path(f"/proc/{pid}").stat().st_uid
+        return pwd.getpwuid(number).pw_name
+    except OSError:
+        return ""
+    except KeyError:
+        return str(number)
 
 
 def end(alive: Callable[[], tuple[int, ...]], grace_s: float) -> bool:

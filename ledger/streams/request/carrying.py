@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ledger.nouns import DataForm, DeployForm, FormKind, window_end
+from ledger.nouns import Change, DataForm, FormKind, window_end
 from ledger.streams.law import Place, require
 from ledger.streams.request.entries import (
     CredentialSet,
@@ -54,7 +54,7 @@ def dispatched(state: Request, entry: Dispatched, place: Place) -> Request:
 
 def _lawful_window(state: Request, entry: Dispatched, place: Place) -> None:
     form = state.form
-    if isinstance(form, DeployForm):
+    if isinstance(form, Change):
         require(entry.not_after is None, "a change has no window")
         return
     require(form.start is None or place.at >= form.start, "it may not start before its window")

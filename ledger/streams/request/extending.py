@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from ledger.nouns import Decision, DeployForm, Form, Personal, Receipt, Seat
+from ledger.nouns import Change, Decision, Form, Personal, Receipt, Seat
 from ledger.streams.codec import Entry, digest
 from ledger.streams.law import Place, refuse, require
 from ledger.streams.seats import Vote, filled, lawful_permit, missing
@@ -151,7 +151,7 @@ class Extension:
 
 def longer(form: Form, added_s: int, not_after: datetime) -> Form:
     """Return `form` on its new totals: `added_s` more, and never past `not_after` where it named an end."""
-    if isinstance(form, DeployForm):
+    if isinstance(form, Change):
         refuse("a change has no end to move")
     named = None if form.not_after is None else not_after
     return replace(form, duration_s=form.duration_s + added_s, not_after=named)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from ledger.nouns import Decision, DeployForm, Form, Personal, Receipt, Seat, Usage, window_end
+from ledger.nouns import Change, Decision, Form, Personal, Receipt, Seat, Usage, window_end
 from ledger.streams.request.entries import Queued, Verdict
 from ledger.streams.request.extending import Extension
 from ledger.streams.seats import Vote, missing
@@ -167,7 +167,7 @@ class Request:
     @property
     def missed_at(self) -> datetime | None:
         """When an approved lease is too late to start; None if not approved or a change."""
-        if self.approved_at is None or isinstance(self.form, DeployForm):
+        if self.approved_at is None or isinstance(self.form, Change):
             return None
         named_end = self.form.not_after
         if self.form.start is not None:

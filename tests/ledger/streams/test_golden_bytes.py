@@ -26,6 +26,7 @@ from ledger.nouns import (
     GpuForm,
     Personal,
     Receipt,
+    RevertForm,
     Seat,
     Usage,
 )
@@ -48,6 +49,7 @@ DEPLOY = DeployForm(
     strategy="canary",
     canary_percent=5,
 )
+REVERT = RevertForm(resource="desk:revert", backend="gpu_pool", finding="f" * 32)
 DECISION = Decision(
     effect=Effect.PERMIT,
     rules=("ask-1", "need-2"),
@@ -187,7 +189,7 @@ def test_a_field_more_or_less_is_refused(kind):
             entry_of(stored, REGISTRY)
 
 
-@pytest.mark.parametrize("form", [GPU, DATA, DEPLOY], ids=["gpu", "data", "deploy"])
+@pytest.mark.parametrize("form", [GPU, DATA, DEPLOY, REVERT], ids=["gpu", "data", "deploy", "revert"])
 def test_a_form_round_trips_and_its_digest_is_pinned(form):
     assert form_of(form_body(form)) == form
     assert digest(form) == golden()["digests"][form_body(form)["form"]]

@@ -82,7 +82,9 @@ def test_a_foreign_file_does_not_keep_others_from_their_devices(executor, folder
     (folder / f"{OTHER}.lease").write_text("{")
     executor.ensure(grant())
     assert executor.observe(grant()) is Observation.HELD
-    assert executor.holdings() == (Holding(key=KEY, what="GPU-0"), Holding(key=None, what=f"{OTHER}.lease"))
+    mine, foreign = executor.holdings()
+    assert (mine.key, mine.devices, mine.until) == (KEY, ("GPU-0",), grant().not_after)
+    assert foreign == Holding(key=None, what=f"{OTHER}.lease")
 
 
 def test_no_device_stands_in_two_leases(executor, folder):
