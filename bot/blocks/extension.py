@@ -85,7 +85,7 @@ def small_print(request: Request, voice: Voice) -> list[str]:
     if extension is not None and extension.outcome is Outcome.GRANTED:
         parts.append(f"extended by {by(extension)}, approved by {agreed_by(request, extension, voice)}")
     if warned is not None and request.not_after is not None and request.warned_of != request.not_after:
-        ahead = max(60, int((request.not_after - warned).total_seconds()) // 60 * 60)
+        ahead = -int(-(request.not_after - warned).total_seconds() // 60) * 60
         parts.append(f"you are warned {duration(ahead)} before the end")
     return parts
 
