@@ -12,7 +12,7 @@ from ledger.log.checkpoint import Checkpoint, Signer
 from ledger.log.memory import MemoryStore
 from ledger.log.store import ANY, Move
 from ledger.nouns import Access, DataForm, Decision, Effect, Enforcement, Fact, GpuForm, Personal, Receipt, Seat
-from ledger.streams import halt, house
+from ledger.streams import budget, halt, house
 from ledger.streams import request as req
 from ledger.streams.codec import digest, draft
 
@@ -74,7 +74,16 @@ RELEASED = ("request:1001", req.Released(holder=ASKER), ASKER)
 LONGER = replace(FORM, duration_s=7200)
 STOP = halt.Halted(resource="*", by=LEAD, rule="admin-halt", reason=Personal("fire"))
 GO_ON = halt.Lifted(resource="*", by=OTHER, rule="admin-lift", reason=Personal("out"))
+ALLOTTED = budget.Allotted(window="2026-11", gpu_s=100, cost_minor=1000, currency="EUR", policy="0" * 64)
 STOPPED = [("halt", STOP, LEAD), ("halt", GO_ON, OTHER)]
+
+
+def paid(*entries):
+    return [("budget:vision", entry, "svc:desk") for entry in entries]
+
+
+def booked(request, gpu_s=60, cost_minor=600, window="2026-11"):
+    return budget.Reserved(request=request, window=window, gpu_s=gpu_s, cost_minor=cost_minor)
 
 
 def more_asked(added_s=3600, form=LONGER):

@@ -266,11 +266,12 @@ def check_ends(about, parsed, size):
 
 
 class Law:
-    """Every request's seats and votes. Streams and rules that say nothing of who agreed are left to others."""
+    """Every request's seats and votes, and every budget. What says nothing of who agreed or paid is left to others."""
 
     def __init__(self):
         self.requests = {}
         self.halted = {}
+        self.budgets = {}
 
     def follow(self, entry, seq):
         try:
@@ -278,6 +279,8 @@ class Law:
                 self._halt(entry, entry["body"])
             elif entry["stream"].startswith("request:"):
                 self._step(entry, entry["body"])
+            elif entry["stream"].startswith("budget:"):
+                pay(self.budgets.setdefault(entry["stream"], {}), entry["kind"], entry["body"])
         except (KeyError, TypeError, AttributeError) as error:
             raise RefusedError(f"not the fields of {entry['kind']}", seq) from error
         except ValueError as error:
@@ -306,6 +309,29 @@ class Law:
             step(state, entry["actor"], body)
         elif kind not in STILL:
             state["is"] = AFTER[kind]
+
+
+def pay(windows, kind, body):
+    """One step of a budget: each window has its limits, what was used, and what each request has reserved."""
+    amounts = [body.get("gpu_s", 0), body.get("cost_minor", 0)]
+    need(all(each is None or each >= 0 for each in amounts), "amounts are 0 or more")
+    if kind == "budget.allotted":
+        window = windows.setdefault(body["window"], {"used": [0, 0], "held": {}})
+        window["limits"] = amounts
+        return
+    number = body["request"]
+    its = next((name for name, window in windows.items() if number in window["held"]), None)
+    if kind == "budget.reserved":
+        need(body["window"] in windows and its in (None, body["window"]), "its window, and allotted")
+        window = windows[body["window"]]
+        window["held"][number] = amounts
+        for at, limit in enumerate(window["limits"]):
+            taken = window["used"][at] + sum(held[at] for held in window["held"].values())
+            need(limit is None or taken <= limit, "the budget is overrun")
+        return
+    need(kind in ("budget.spent", "budget.handed-back") and its is not None, "nothing is reserved")
+    del windows[its]["held"][number]
+    windows[its]["used"] = [used + more for used, more in zip(windows[its]["used"], amounts, strict=True)]
 
 
 def need(holds, what):

@@ -20,6 +20,7 @@ from ledger.log.checkpoint import Signer
 from ledger.nouns import Decision, Effect, Personal, Seat
 from ledger.streams import house
 from ledger.streams import request as req
+from ledger.streams.budget import HandedBack, Spent
 from ledger.streams.codec import digest
 
 
@@ -375,6 +376,20 @@ UNLAWFUL = {
     "lifted by whoever halted": [tale.STOPPED[0], ("halt", replace(tale.GO_ON, by=tale.LEAD), tale.LEAD)],
     "lifted, and nothing was halted": [tale.STOPPED[1]],
     "halted by a service": [("halt", replace(tale.STOP, by="svc:clock"), "svc:clock")],
+    "a budget overrun in money": tale.paid(tale.ALLOTTED, tale.booked(1), tale.booked(2, gpu_s=1)),
+    "a budget overrun in time": tale.paid(tale.ALLOTTED, tale.booked(1), tale.booked(2, cost_minor=1)),
+    "a budget overrun by what was used": tale.paid(
+        tale.ALLOTTED, tale.booked(1), Spent(request=1, gpu_s=60, cost_minor=600), tale.booked(2)
+    ),
+    "a budget overrun by raising": tale.paid(tale.ALLOTTED, tale.booked(1), tale.booked(1, gpu_s=101)),
+    "reserved, and nothing is allotted": tale.paid(tale.booked(1)),
+    "reserved in two windows": tale.paid(
+        tale.ALLOTTED, replace(tale.ALLOTTED, window="2026-12"), tale.booked(1), tale.booked(1, window="2026-12")
+    ),
+    "a reservation below nothing": tale.paid(tale.ALLOTTED, tale.booked(1, cost_minor=-1)),
+    "a budget below nothing": tale.paid(replace(tale.ALLOTTED, gpu_s=-1)),
+    "spent, and nothing was reserved": tale.paid(tale.ALLOTTED, Spent(request=1, gpu_s=0, cost_minor=0)),
+    "handed back twice": tale.paid(tale.ALLOTTED, tale.booked(1), HandedBack(request=1), HandedBack(request=1)),
     "nothing to accept": [*A[:2], ("request:1001", req.Accepted(form_digest=digest(tale.FORM)), tale.ASKER)],
 }  # fmt: skip
 
@@ -407,6 +422,16 @@ LAWFUL = {
     "extended": [*A, *tale.HELD, *tale.EXTENDED],
     "approved once a halt was lifted": [*A[:4], *tale.STOPPED, APPROVE],
     "ended during a halt": [*A, *tale.HELD, tale.STOPPED[0], tale.EXTENDED[-1]],
+    "a budget lived in": tale.paid(
+        tale.ALLOTTED,
+        tale.booked(1),
+        tale.booked(1, gpu_s=100, cost_minor=1000),
+        HandedBack(request=1),
+        tale.booked(2),
+        Spent(request=2, gpu_s=110, cost_minor=1),
+        replace(tale.ALLOTTED, gpu_s=None),
+        tale.booked(3, gpu_s=999, cost_minor=999),
+    ),
     "withdrawn": [*A[:2], ("request:1001", req.Withdrawn(asker=tale.ASKER), tale.ASKER)],
 }
 
