@@ -17,7 +17,6 @@ from workers.executors.base import Holding
 
 EDGE: Final = timedelta(seconds=30)
 """Nothing is judged this close to an end: two clocks differ, and taking back takes a moment."""
-_ORDERED: Final = frozenset({Status.STARTING, Status.RUNNING})
 _LEAVING: Final = frozenset({Status.ENDING, Status.UNCONFIRMED})
 
 
@@ -75,16 +74,15 @@ def _wrong(request: Request, holding: Holding, now: datetime) -> str:
     over = request.ended_at if request.status in _LEAVING else request.not_after
     if over is not None and now > over + EDGE:
         return "its time is over, and it is still there"
-    if holding.wrong or request.status not in _ORDERED:
+    if request.status is not Status.RUNNING or request.confirmed != request.generation:
+        return ""  # it is being made so, or taken back, and between the two it may be anything
+    if holding.wrong:
         return holding.wrong
-    settled = request.confirmed == request.generation
     if holding.devices is not None and set(holding.devices) != set(request.devices):
         return f"{request.name} was given {' '.join(sorted(request.devices)) or 'no devices'}"
     if holding.until is None or request.not_after is None or holding.until == request.not_after:
         return ""
-    if holding.until > request.not_after:
-        return "it would end later than granted"
-    return "it would end earlier than granted" if settled else ""
+    return f"it would end {'later' if holding.until > request.not_after else 'earlier'} than granted"
 
 
 def _lost(requests: Mapping[str, Request], keys: frozenset[str | None], now: datetime) -> Iterator[Doubt]:

@@ -14,6 +14,8 @@ from ledger.book import Write
 from ledger.nouns import GpuForm
 from ledger.streams.pool import Rebooked
 from ledger.streams.request import Extension, NotProlonged, Outcome, Prolonged, Request, Status
+from policies import budgets
+from policies.errors import PolicyError
 from workers.entering import enter, pool_name, write_of
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Executor, Observation, Pending
@@ -73,7 +75,20 @@ def undo(room: Room, request: Request, extension: Extension, why: str) -> None:
         if booking is not None and extension.before > booking.start:
             back = Rebooked(request=request.number, end=extension.before)
             writes.append(Write(stream=f"pool:{name}", expected=pool.version, entries=(back,), actor=WORKER))
-    room.book.append(*writes)
+    room.book.append(*writes, *_reserving_less(room, request, extension))
+
+
+def _reserving_less(room: Room, request: Request, extension: Extension) -> list[Write]:
+    """The team pays again for the window before; without rules in force the reservation stays, and is settled by use."""
+    team = request.decision.team if request.decision is not None else ""
+    if not budgets.reserved(room.book, team, request.number):
+        return []
+    start = request.form.start or request.approved_at or request.submitted_at
+    try:
+        policy = room.policy()
+    except PolicyError:
+        return []
+    return budgets.reserve(room.book, policy, team, request.number, extension.before_form, start)
 
 
 def _sealed(room: Room, request: Request) -> bool:

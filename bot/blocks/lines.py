@@ -85,7 +85,7 @@ def _reviewed(request: Request, event: _Event, _: Missing, voice: Voice) -> Line
     if review.verdict is Verdict.DENY:
         return Line(key=str(event.seq), text=f":x: *Denied by {who}*, {at}.{reason}", mentions=True)
     seat = next((each for each in request.seats if each.name == review.seat), None)
-    role = f" as {seat_words(_one(seat)).removeprefix('a ')}" if seat else ""
+    role = f" as {seat_words(_one(seat)).removeprefix('an ').removeprefix('a ')}" if seat else ""
     return Line(
         key=str(event.seq), text=f":white_check_mark: *{who} approves*{role}, {at}. Others must agree too.{reason}"
     )

@@ -1,6 +1,6 @@
 """Running longer: asked by the holder, decided anew on the new totals, and agreed to by whoever the policy names.
 
-The end moves in one transaction with the pool's booking, and only while halt and policy stand where they were read.
+The end moves in one transaction with the pool's booking, and only while halt, policy and budget stand where they were read.
 Until then, and whatever is refused, the lease ends when it did before.
 """
 
@@ -13,7 +13,6 @@ from bot.errors import Reason, Refused
 from bot.verbs.steps import DESK, Steps
 from ledger.book import Write
 from ledger.nouns import Change, Decision, Form, GpuForm, Personal, Seat
-from ledger.streams import halt
 from ledger.streams.codec import Entry, digest
 from ledger.streams.law import Place
 from ledger.streams.pool import Rebooked
@@ -30,9 +29,11 @@ from ledger.streams.request import (
     longer,
 )
 from ledger.streams.seats import Vote, filled
+from policies import budgets
 from policies.facts import facts_of_extension
+from policies.grounds import Grounds
 
-HALTED: Final = "Extensions are halted now, so nothing changed. What you hold ends as planned. Try again later."
+SHORT: Final = "{} What you hold ends as planned."
 POLICY_MOVED: Final = "The policy changed since the extension was asked for, so nothing changed: {}"
 VOTER_LOST: Final = "An approver of this extension no longer holds the role that it needs. Nothing changed."
 
@@ -83,19 +84,19 @@ class Extending(Steps):
     # -- asking -------------------------------------------------------------------------------------------------
 
     def _extend(self, holder: str, slack: str, number: int, added_s: int, seen: str) -> Request | Refused:
-        versions = self._versions()
+        grounds = Grounds.read(self.book, holder)
         request = self._extensible(holder, number, added_s, seen)
         if isinstance(request, Refused):
             return request
         end = (request.not_after or self._clock()) + timedelta(seconds=added_s)
         form = longer(request.form, added_s, end)
         decision = self._decision(slack, request, form, added_s)
-        refused = self._hindered(request, form, end) if decision.permitted else None
+        refused = self._hindered(request, form, end, grounds) if decision.permitted else None
         if refused is not None:
             return refused
         asked = ExtensionAsked(form=form, form_digest=digest(form), added_s=added_s, not_after=end)
         decided = ExtensionDecided(form_digest=digest(form), decision=decision)
-        return self._land(number, *self._agreeing(request, holder, (asked, decided), versions))
+        return self._land(number, *self._agreeing(request, holder, (asked, decided), grounds))
 
     def _extensible(self, holder: str, number: int, added_s: int, seen: str) -> Request | Refused:
         """Return the request if its holder may ask for more time now."""
@@ -120,10 +121,15 @@ class Extending(Steps):
     def _decision(self, slack: str, request: Request, form: Form, added_s: int) -> Decision:
         return self.policy().extend(f"user:{slack}", form, facts_of_extension(self.book, request, added_s))
 
-    def _hindered(self, request: Request, form: Form, end: datetime) -> Refused | None:
+    def _hindered(self, request: Request, form: Form, end: datetime, grounds: Grounds) -> Refused | None:
         """Return what stands in the way of a lease that the policy would let run until `end`."""
-        if self.book.halts().over(form.resource) is not None:
-            return Refused(reason=Reason.NOT_ALLOWED, number=request.number, detail=HALTED)
+        frozen = self._frozen(grounds, request)
+        if frozen is not None:
+            return frozen
+        policy, team = self.policy(), paying(request)
+        known = budgets.left(self.book, policy, team, reserved_from(request), ignoring=request.number)
+        if why := budgets.short(known, form, policy):
+            return Refused(reason=Reason.NOT_ALLOWED, number=request.number, detail=SHORT.format(why))
         if self.taken_from(request, end):
             return Refused(reason=Reason.TAKEN, number=request.number)
         return None
@@ -133,7 +139,8 @@ class Extending(Steps):
     def _review_extension(
         self, reviewer: str, slack: str, number: int, form_digest: str, approve: bool, reason: str
     ) -> Request | Refused:
-        versions = self._versions()
+        asked = self.book.request(number)
+        grounds = Grounds.read(self.book, asked.beneficiary if asked is not None else reviewer)
         seated = self._extension_seat(reviewer, slack, number, form_digest)
         if isinstance(seated, Refused):
             return seated
@@ -149,9 +156,9 @@ class Extending(Steps):
         if not approve:
             return self._land(number, self._write(request, reviewer, entry))
         votes = (*extension.votes, Vote(person=reviewer, seat=seat.name))
-        refused = self._hindered(request, extension.form, extension.not_after)
+        refused = self._hindered(request, extension.form, extension.not_after, grounds)
         refused = refused or self._no_longer(request, extension, votes)
-        return refused or self._land(number, *self._agreeing(request, reviewer, (entry,), versions))
+        return refused or self._land(number, *self._agreeing(request, reviewer, (entry,), grounds))
 
     def _extension_seat(
         self, reviewer: str, slack: str, number: int, form_digest: str
@@ -198,26 +205,24 @@ class Extending(Steps):
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def _versions(self) -> list[Write]:
-        """Insist that halt and policy stand where they stand now, before anything is decided on them."""
-        return [
-            Write(stream=halt.STREAM, expected=self.book.halts().version, entries=(), actor=DESK),
-            Write(stream="policy", expected=self.book.policy().version, entries=(), actor=DESK),
-        ]
-
-    def _agreeing(self, request: Request, actor: str, entries: tuple[Entry, ...], versions: list[Write]) -> list[Write]:
+    def _agreeing(self, request: Request, actor: str, entries: tuple[Entry, ...], grounds: Grounds) -> list[Write]:
         """Return the writes for `entries`, with `Extended` and the booking's new end when everybody agrees by them."""
         after = request
         for offset, entry in enumerate(entries, start=1):
             after = evolve(after, entry, Place(at=self._clock(), actor=actor, version=request.version + offset))
         extension = pending(after)
         if extension is None or not extension.agreed:
-            return [self._write(request, actor, *entries), *versions]
+            return [self._write(request, actor, *entries), *grounds.unmoved(actor)]
         extended = Extended(
             form_digest=extension.form_digest, generation=after.generation + 1, not_after=extension.not_after
         )
-        rebooked = self._rebooking(request, extension.not_after)
-        return [self._write(request, actor, *entries, extended), *rebooked, *versions]
+        taken = [
+            *self._rebooking(request, extension.not_after),
+            *budgets.reserve(
+                self.book, self.policy(), paying(request), request.number, extension.form, reserved_from(request)
+            ),
+        ]
+        return [self._write(request, actor, *entries, extended), *taken, *grounds.claim(request.number, actor)]
 
     def _rebooking(self, request: Request, end: datetime) -> list[Write]:
         name = self._pool_of(request.form)
@@ -227,6 +232,16 @@ class Extending(Steps):
         return [
             Write(stream=f"pool:{name}", expected=self.book.pool(name).version, entries=(entry,), actor=DESK),
         ]
+
+
+def paying(request: Request) -> str:
+    """Return the team whose budget pays for a request."""
+    return request.decision.team if request.decision is not None else ""
+
+
+def reserved_from(request: Request) -> datetime:
+    """Return the moment whose budget window pays: the start that was asked for, else the approval."""
+    return request.form.start or request.approved_at or request.submitted_at
 
 
 def pending(request: Request) -> Extension | None:

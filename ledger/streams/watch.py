@@ -50,7 +50,10 @@ class Reconciled(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Entry):
-    """A side door. `finding` is a digest of what it is about, so that the same one is entered once while it stands."""
+    """A side door, entered once while it stands.
+
+    `finding` is a random name: a digest of who and what it is about could be guessed back from the leaf.
+    """
 
     kind: ClassVar[str] = "watch.found"
     finding: str

@@ -17,7 +17,7 @@ from conftest import Hand
 
 from ledger.nouns import Enforcement, GpuForm, Grant, Receipt
 from workers.errors import BackendError, StaleGrantError
-from workers.executors.base import Lists, Observation, Pending
+from workers.executors.base import Lists, Observation, Pending, TakesAway
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor, Mood
 
@@ -250,6 +250,18 @@ def test_what_an_executor_lists_is_what_it_holds(executor, time):
     executor.ensure(other)
     executor.revoke(one)
     assert [holding.key for holding in executor.holdings()] == [other.key]
+
+
+def test_what_is_taken_away_is_no_longer_there(executor, time):
+    assert isinstance(executor, TakesAway)
+    one, other = grant(time), grant(time, key="b", devices=("gpu-2",))
+    executor.ensure(one)
+    executor.ensure(other)
+    (found,) = [holding for holding in executor.holdings() if holding.key == one.key]
+    executor.take_away(found)
+    executor.take_away(found)
+    assert [holding.key for holding in executor.holdings()] == [other.key]
+    assert executor.observe(one) is Observation.GONE
 
 
 def test_a_list_that_cannot_be_read_is_an_error_and_not_an_empty_list(backend, executor):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time as system
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -203,6 +204,30 @@ def test_a_process_of_another_installation_is_not_ours_to_judge(pool):
     finally:
         child.kill()
         child.wait()
+
+
+def listed(pool, **change):
+    """Let the pool list what it holds with something of it changed."""
+    real = pool.pool.holdings
+    pool.pool.holdings = lambda: tuple(replace(each, **change) for each in real())
+
+
+def test_what_the_backend_itself_calls_wrong_is_found(pool):
+    request = pool.running()
+    listed(pool, wrong="It has 8 GPUs; 4 were granted.")
+    watch = scan(pool)
+    assert [(f.fault, f.request) for f in watch.findings] == [(Fault.WRONG, request.number)]
+    assert "4 were granted" in str(watch.findings[0].what)
+
+
+def test_what_is_being_taken_back_may_be_anything_for_a_while(pool):
+    request = pool.running()
+    pool.desk.release(MIRA, request.number)
+    assert pool.now(request).status is Status.ENDING
+    listed(pool, wrong="half of it is gone", devices=())
+    assert scan(pool).findings == ()
+    pool.time.now += EDGE + timedelta(seconds=1)
+    assert faults(scan(pool)) == [Fault.WRONG]
 
 
 # -- who looks ------------------------------------------------------------------------------------------------------
