@@ -6,6 +6,9 @@ nothing else), `breaks` makes the backend unable to answer and gives back what r
 
 from __future__ import annotations
 
+import hashlib
+import os
+import secrets
 import subprocess
 import sys
 from dataclasses import replace
@@ -80,11 +83,19 @@ def executor(backend, time):
     return backend.executor(time)
 
 
+RUN = os.environ.setdefault("QM_TEST_RUN", secrets.token_hex(8))
+"""In every key: other runs on this machine have theirs, and the processes of this one share it."""
+
+
+def key_of(name):
+    return hashlib.sha256(f"{name}{RUN}".encode()).hexdigest()[:32]
+
+
 def grant(time, key="a", generation=1, hours=3, devices=("gpu-0", "gpu-1")):
     form = GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=len(devices), duration_s=hours * 3600)
     return Grant(
         request=1001,
-        key=key * 32,
+        key=key_of(key),
         subject="user:" + "0" * 32,
         form=form,
         generation=generation,
@@ -238,7 +249,7 @@ while not Path({str(gate)!r}).exists():
     time.sleep(0.001)
 for _ in range(20):
     executor.ensure(contract.grant(Hand()))
-    print(backend.trace("a" * 32))
+    print(backend.trace(key_of("a")))
 """
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
 

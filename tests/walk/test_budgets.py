@@ -21,6 +21,7 @@ from policies.catalogue import parse_catalogue
 from policies.decide import Policy
 from policies.errors import PolicyError
 from policies.files import read_files
+from workers.errors import BackendError
 from workers.hands import attend
 
 NOVEMBER = "2026-11"
@@ -301,3 +302,29 @@ def test_a_budget_is_read_in_seconds_and_minor_units():
 
 def test_words_round_down_and_never_below_nothing():
     assert [budgets.hours(each) for each in (36_000, 5_400, 359, 3600 * 4000)] == ["10", "1.5", "0", "4,000"]
+
+
+def test_an_extension_is_paid_for_and_one_beyond_the_budget_is_refused(poor):
+    running = poor.running()
+    before = left(poor)
+    assert isinstance(poor.desk.extend(MIRA, running.number, 3600), Request)
+    assert left(poor) == before - 4 * 280
+    attend(poor.room, running.number)
+    beyond = poor.desk.extend(MIRA, running.number, 8 * 3600)
+    assert isinstance(beyond, Refused)
+    assert "left this month" in beyond.detail
+    assert left(poor) == before - 4 * 280
+    assert verify_store(poor.book.store).sound
+
+
+def test_an_extension_that_the_backend_would_not_hold_is_not_paid_for(poor):
+    running = poor.running()
+    before = left(poor)
+    poor.desk.extend(MIRA, running.number, 3600)
+
+    def no(_grant):
+        raise BackendError("the partition ends at 15:00")
+
+    poor.executor.ensure = no
+    attend(poor.room, running.number)
+    assert left(poor) == before

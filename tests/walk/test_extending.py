@@ -274,8 +274,8 @@ def test_nothing_is_extended_during_a_halt(world, running):
     other = world.running(slack=TOMAS)
     asked = extended(world, running, 4 * HOUR)
     stop(world)
-    assert refused(review(world, running, digest=asked.extension.form_digest)) is Reason.NOT_ALLOWED
-    assert refused(extend(world, other, slack=TOMAS)) is Reason.NOT_ALLOWED
+    assert refused(review(world, running, digest=asked.extension.form_digest)) is Reason.FROZEN
+    assert refused(extend(world, other, slack=TOMAS)) is Reason.FROZEN
     assert world.now(running).not_after == running.not_after
 
 
@@ -289,7 +289,7 @@ def test_a_halt_that_comes_between_check_and_act_is_seen(world, running, monkeyp
         return said
 
     monkeypatch.setattr(world.desk, "_hindered", slow)
-    assert refused(extend(world, running)) is Reason.NOT_ALLOWED
+    assert refused(extend(world, running)) is Reason.FROZEN
     assert world.now(running).extension is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from workers.executors import leases
 from workers.executors.base import Holding, Observation
 from workers.executors.gpu_pool import GpuPoolExecutor
 
-KEY, OTHER = "a" * 32, "b" * 32
+KEY, OTHER = secrets.token_hex(16), secrets.token_hex(16)  # processes of other runs carry theirs
 
 
 @pytest.fixture
