@@ -141,7 +141,7 @@ def ending_soon(request: Request, missing: Missing, voice: Voice, *, taken: bool
     """
     end = voice.at(request.not_after or request.since)
     gpus = isinstance(request.form, GpuForm)
-    save = " Save your work. They are taken back then." if gpus else " Your access is taken back then."
+    save = " Save your work: the devices are taken back then." if gpus else " Your access is taken back then."
     words = [f"{mention}:alarm_clock: *Ends soon: {end}.*{save}", standing(request, missing, voice) if note else ""]
     blocks = [header(voice.what(request.form)), *(section(each) for each in words if each)]
     blocks += [context(*_terms(request, voice, taken=taken)), _choices(request, voice)]
