@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from bot.errors import DeskError
+from ledger import crash
 from ledger.errors import LedgerError
 from policies.errors import PolicyError
 from workers.errors import WorkerError
@@ -72,6 +73,7 @@ def worker() -> None:
     from workers.settings import HouseSettings
 
     settings = HouseSettings()
+    crash.arm("worker", os.environ)
     run_worker(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
 
 
@@ -82,6 +84,7 @@ def clock() -> None:
     from workers.settings import HouseSettings
 
     settings = HouseSettings()
+    crash.arm("clock", os.environ)
     run_clock(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
 
 

@@ -128,7 +128,7 @@ def run_up(console: Console) -> None:
 @contextmanager
 def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool) -> Iterator[None]:
     """Connect the desk over Socket Mode, with its notifier beside it."""
-    made = build_app(slack, house, nudger(broker), simulate=simulate)
+    made = build_app(slack, house, nudger(broker, house.book.requests.resource), simulate=simulate)
     handler = SocketModeHandler(
         made.app, slack.app_token, web_client=web_client(slack.app_token, slack.api_url or None), ping_interval=10
     )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import signal
+import socket
+import sys
 import threading
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 from celery import Celery
@@ -21,12 +25,17 @@ from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor
 from workers.inventory import devices_of
 from workers.journal import Journal
-from workers.queue import QUEUE, celery_app, nudger
+from workers.metrics import serve
+from workers.queue import QUEUE, SCHEMES, celery_app, nudger, queue_of
 from workers.room import Room, take_inventory
 from workers.settings import HouseSettings
+from workers.shifts import keep
 from workers.tasks import register
 
 logger = structlog.get_logger(__name__)
+
+_SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concurrency.prefork", "kombu.transport.redis")
+"""What every shift would import for itself after the fork: several seconds of one core."""
 
 
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
@@ -70,22 +79,47 @@ def worker(settings: HouseSettings, broker_url: str, *, simulate: bool) -> Celer
 
 
 def run_worker(settings: HouseSettings, broker_url: str, *, simulate: bool, concurrency: int = 2) -> None:
-    """Work until told to stop."""
-    app = worker(settings, broker_url, simulate=simulate)
-    argv = ["worker", "--loglevel", "WARNING", "--pool", "prefork", "--concurrency", str(concurrency)]
-    argv += ["--queues", QUEUE, "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    app.worker_main(argv)
+    """Work until told to stop: `concurrency` processes for each kind of resource."""
+
+    def work(queues: str) -> None:
+        at_work = worker(settings, broker_url, simulate=simulate).Worker(
+            hostname=f"{queues.rpartition('.')[2]}@{socket.gethostname()}",
+            queues=queues,
+            concurrency=concurrency,
+            pool="prefork",
+            loglevel="WARNING",
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        at_work.start()
+        sys.exit(at_work.exitcode)
+
+    for module in _SHARED:
+        importlib.import_module(module)
+    first, *others = (queue_of(f"{scheme}:") for scheme in SCHEMES)
+    keep((f"{QUEUE},{first}", *others), work, _told_to_stop())
 
 
 def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> None:
     """Tick until told to stop."""
+    stop = _told_to_stop()
+    room = _room_in_time(settings, stop, simulate=simulate)
+    if room is not None:
+        book = room.book
+        hide = serve(book, room.clock, settings.metrics_port) if settings.metrics_port else lambda: None
+        Clock(room, nudger(broker_url, book.requests.resource)).run(stop)
+        hide()
+        book.store.close()
+
+
+def _told_to_stop() -> threading.Event:
+    """Return an event that TERM and Ctrl-C set."""
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    room = _room_in_time(settings, stop, simulate=simulate)
-    if room is not None:
-        Clock(room, nudger(broker_url)).run(stop)
-        room.book.store.close()
+    return stop
 
 
 def _room_in_time(settings: HouseSettings, stop: threading.Event, *, simulate: bool) -> Room | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
+from ledger import crash
 from ledger.book import Write
 from ledger.nouns import DeployForm, GpuForm, window_end
 from ledger.streams.codec import Entry
@@ -66,8 +67,10 @@ def dispatch(room: Room, request: Request, decided: Decided, executor: Executor,
         executor=executor.name,
         devices=devices,
     )
+    crash.point("before-dispatched", request.number)
     receipt = room.book.append(write_of(request, decided, entry), *writes)
     receipt.wait_sealed()
+    crash.point("after-dispatched", request.number)
     return room.book.request(request.number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ledger import crash
 from ledger.book import Write
 from ledger.nouns import GpuForm
 from ledger.streams.codec import Entry
@@ -18,7 +19,10 @@ def enter(room: Room, request: Request, entry: Entry, *, free: bool = False, act
         if pool.booking(request.number) is not None:
             stream, freed = f"pool:{pool_name(request.form)}", Freed(request=request.number)
             writes.append(Write(stream=stream, expected=pool.version, entries=(freed,), actor=actor))
+    step = entry.kind.removeprefix("request.")
+    crash.point(f"before-{step}", request.number)
     room.book.append(*writes)
+    crash.point(f"after-{step}", request.number)
 
 
 def write_of(request: Request, *entries: Entry, actor: str = WORKER) -> Write:

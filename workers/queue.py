@@ -1,7 +1,12 @@
-"""The nudge: all that the desk may import of the hands. A message holds a request's number and nothing else."""
+"""The nudge: all that the desk may import of the hands. A message holds a request's number and nothing else.
+
+Each kind of resource has a queue of its own, so that a backend that hangs delays no other. A message in another queue
+than its own is carried out all the same: where it lies says nothing of what may be done.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +19,11 @@ logger = structlog.get_logger(__name__)
 
 TASK: Final = "quartermaster.attend"
 QUEUE: Final = "quartermaster"
+"""For what has no queue of its own."""
+SCHEMES: Final = ("gpu", "data", "deploy")
+"""The kinds of resources: the queue of each is `quartermaster.<scheme>`."""
+REST_S: Final = 2.0
+"""How long nothing is sent after a message was lost: a broker that is gone must not hold up whoever nudges."""
 
 
 def celery_app(broker_url: str, **settings: Any) -> Celery:
@@ -40,14 +50,28 @@ def celery_app(broker_url: str, **settings: Any) -> Celery:
     return app
 
 
-def nudger(broker_url: str) -> Callable[[int], None]:
-    """Return a function that asks a worker to attend to a request; a broker that is gone is logged, never raised."""
-    app = celery_app(broker_url)
+def queue_of(resource: str) -> str:
+    """Return the queue for what concerns `resource` (`gpu:h100-shared`)."""
+    scheme = resource.partition(":")[0]
+    return f"{QUEUE}.{scheme}" if scheme in SCHEMES else QUEUE
+
+
+def nudger(broker_url: str, resource_of: Callable[[int], str] = lambda _: "") -> Callable[[int], None]:
+    """Return a function that asks a worker to attend to a request; a broker that is gone is logged, never raised.
+
+    Args:
+        resource_of: returns what a request asks for, by its number, and an empty text for one that is unknown.
+    """
+    app, rests_until = celery_app(broker_url), 0.0
 
     def nudge(number: int) -> None:
+        nonlocal rests_until
+        if time.monotonic() < rests_until:
+            return
         try:
-            app.send_task(TASK, args=[number], retry=False)
+            app.send_task(TASK, args=[number], queue=queue_of(resource_of(number)), retry=False)
         except (OperationalError, RedisError, OSError) as error:
+            rests_until = time.monotonic() + REST_S
             logger.warning("nudge lost; the clock will find it", request=number, error=type(error).__name__)
 
     return nudge

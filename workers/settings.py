@@ -25,6 +25,10 @@ class HouseSettings(BaseSettings):
     database_url: str = Field(default="", description="Ledger database. Default SQLite at <home>/ledger.sqlite3")
     broker_url: str = Field(default="", description="Redis or Valkey for Celery. Default an embedded Valkey in <home>")
 
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the clock's metrics on 127.0.0.1. Default none"
+    )
+
     @model_validator(mode="after")
     def _only_sqlite(self) -> Self:
         if self.database_url and not self.database_url.startswith("sqlite:///"):

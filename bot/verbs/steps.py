@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.errors import Reason, Refused
+from ledger import crash
 from ledger.book import Book, Write
 from ledger.errors import BusyError, ReadOnlyError, UnlawfulError, VersionConflictError
 from ledger.nouns import Form, GpuForm, Personal, Seat, new_subject, window_end
@@ -115,7 +116,9 @@ class Steps:
         return tuple(dict.fromkeys(subject for _, subjects in self.missing(request) for subject in subjects))
 
     def _land(self, number: int, *writes: Write) -> Request | Refused:
+        crash.point("before-append", number)
         self.book.append(*writes)
+        crash.point("after-append", number)
         self._nudge(number)
         request = self.book.request(number)
         return request if request is not None else Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
