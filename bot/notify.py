@@ -35,6 +35,8 @@ class Notifier:
         self._keeping = Keeping(desk, slack, tables, clock)
         self._tidied: datetime | None = None
         self.duties: dict[str, Callable[[str], None]] = {"request": self._request, "remind": self._request}
+        self.moved: list[Callable[[int], None]] = []
+        """What else looks at a request that moved, by its number."""
         self.rounds: list[Callable[[], None]] = []
         """What else is done at every look."""
 
@@ -94,6 +96,8 @@ class Notifier:
         return self._keeping.voice(viewer)
 
     def _request(self, name: str) -> None:
+        for each in self.moved:
+            each(int(name))
         again = self._keeping.refresh(int(name))
         if again is not None:
             self._tables.owe(f"remind:{name}", again)

@@ -2,21 +2,23 @@
 
 The entry point of a process arms it once, from `QM_CRASH_FOLDER`, which only tests set. A step is due when that folder
 holds a file named after it: `worker.after-ensure.1001` with the process ids to kill, one a line (0 is the process
-itself, -1 its parent and itself). The file is renamed first, so that nothing dies of it twice; one that begins with
-`always` stays.
+itself, -1 its whole group). The file is renamed first, so that nothing dies of it twice; one that begins with
+`always` stays. `hang 30` kills nobody, and lets the step take 30 s.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "QM_CRASH_FOLDER"
-ITSELF, ITS_WORKER = 0, -1
+ITSELF, ITS_GROUP = 0, -1
 _ALWAYS: Final = "always"
+_HANG: Final = "hang"
 
 
 def _nothing(step: str, number: int) -> None:
@@ -50,6 +52,9 @@ def _deadly(folder: Path, role: str) -> Callable[[str, int], None]:
                 order.rename(folder / f"{role}.{step}.reached.{number}")
         except FileNotFoundError:
             return
+        if victims[:1] == [_HANG]:
+            time.sleep(float(victims.pop()))
+            return
         for victim in victims:
             _kill(int(victim))
 
@@ -57,6 +62,6 @@ def _deadly(folder: Path, role: str) -> Callable[[str, int], None]:
 
 
 def _kill(victim: int) -> None:
-    if victim == ITS_WORKER:
-        os.kill(os.getppid(), signal.SIGKILL)
+    if victim == ITS_GROUP:
+        os.killpg(os.getpgrp(), signal.SIGKILL)
     os.kill(victim if victim > 0 else os.getpid(), signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import signal
 import socket
 import sys
@@ -34,7 +35,7 @@ from workers.tasks import register
 
 logger = structlog.get_logger(__name__)
 
-_SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concurrency.prefork", "kombu.transport.redis")
+_SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concurrency.solo", "kombu.transport.redis")
 """What every shift would import for itself after the fork: several seconds of one core."""
 
 
@@ -79,14 +80,15 @@ def worker(settings: HouseSettings, broker_url: str, *, simulate: bool) -> Celer
 
 
 def run_worker(settings: HouseSettings, broker_url: str, *, simulate: bool, concurrency: int = 2) -> None:
-    """Work until told to stop: `concurrency` processes for each kind of resource."""
+    """Work until told to stop: `concurrency` processes for each kind of resource, each with one message at a time."""
 
     def work(queues: str) -> None:
         at_work = worker(settings, broker_url, simulate=simulate).Worker(
-            hostname=f"{queues.rpartition('.')[2]}@{socket.gethostname()}",
+            hostname=f"{os.getpid()}@{socket.gethostname()}",
             queues=queues,
-            concurrency=concurrency,
-            pool="prefork",
+            concurrency=1,
+            pool="solo",
+            use_eventloop=False,  # it was seen to forget its broker: connected to nothing, and idle ever after
             loglevel="WARNING",
             quiet=True,
             without_gossip=True,
@@ -99,7 +101,7 @@ def run_worker(settings: HouseSettings, broker_url: str, *, simulate: bool, conc
     for module in _SHARED:
         importlib.import_module(module)
     first, *others = (queue_of(f"{scheme}:") for scheme in SCHEMES)
-    keep((f"{QUEUE},{first}", *others), work, _told_to_stop())
+    keep((f"{QUEUE},{first}", *others) * concurrency, work, _told_to_stop())
 
 
 def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> None:

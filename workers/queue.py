@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 from celery import Celery
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -22,6 +23,8 @@ QUEUE: Final = "quartermaster"
 """For what has no queue of its own."""
 SCHEMES: Final = ("gpu", "data", "deploy")
 """The kinds of resources: the queue of each is `quartermaster.<scheme>`."""
+LIMIT_S: Final = 300
+"""How long a worker may be at one message; then it dies, and whoever comes next counts that."""
 REST_S: Final = 2.0
 """How long nothing is sent after a message was lost: a broker that is gone must not hold up whoever nudges."""
 
@@ -34,16 +37,17 @@ def celery_app(broker_url: str, **settings: Any) -> Celery:
         task_serializer="json",
         task_ignore_result=True,
         task_default_queue=QUEUE,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_time_limit=300,
+        # The ledger is the outbox: a message is gone once it is taken, and whoever dies with one is found by the clock.
+        # Acknowledged messages were seen to stop a worker for good when the broker died before it could acknowledge.
+        task_queues=[_queue(name) for name in (QUEUE, *(queue_of(f"{scheme}:") for scheme in SCHEMES))],
         worker_prefetch_multiplier=1,
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
-        worker_cancel_long_running_tasks_on_connection_loss=True,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 600, "socket_keepalive": True},
+        # Whoever loses the broker ends and is started anew (shifts.py), rather than mending what it held half of.
+        broker_connection_retry=False,
+        broker_transport_options={"socket_keepalive": True},
         broker_connection_timeout=2,
         **settings,
     )
@@ -54,6 +58,10 @@ def queue_of(resource: str) -> str:
     """Return the queue for what concerns `resource` (`gpu:h100-shared`)."""
     scheme = resource.partition(":")[0]
     return f"{QUEUE}.{scheme}" if scheme in SCHEMES else QUEUE
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name, type="direct"), routing_key=name, no_ack=True)
 
 
 def nudger(broker_url: str, resource_of: Callable[[int], str] = lambda _: "") -> Callable[[int], None]:

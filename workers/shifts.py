@@ -1,7 +1,8 @@
-"""A shift for each kind of resource: a Celery worker of its own, so that a backend that hangs holds up its own alone.
+"""Shifts: processes for each kind of resource, so that a backend that hangs holds up what is its own and nothing else.
 
-One process starts them by forking, before it has opened anything, and starts anew whichever ends by itself. They share
-what was imported; each has its connection to the broker and its children.
+One process starts them by forking, before it has opened anything, and starts anew whichever ends by itself. Each takes
+up one message at a time: Celery's own pool of children was seen to spin without end after its broker and a child had
+died within a second of each other, and to take nothing up any more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import ctypes
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from typing import Final
 
@@ -18,23 +20,25 @@ import structlog
 
 logger = structlog.get_logger(__name__)
 
-LOOK_S: Final = 0.5
+LOOK_S: Final = 0.2
 AGAIN_S: Final = 2.0
-"""How long a shift that ended by itself stays away: one that cannot start must not start all the time."""
+"""The least time between two starts of a shift: one that cannot start must not start all the time."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def keep(names: Iterable[str], work: Callable[[str], object], stop: threading.Event) -> None:
-    """Run `work(name)` for each name in a process of its own until `stop` is set; each has ended afterwards."""
-    shifts = {name: _start(name, work) for name in names}
+def keep(names: Sequence[str], work: Callable[[str], object], stop: threading.Event) -> None:
+    """Run `work(name)` for each of `names` in a process of its own until `stop` is set; each has ended afterwards."""
+    shifts = [_start(name, work) for name in names]
+    since = [time.monotonic() for _ in names]
     while not stop.wait(LOOK_S):
-        for name in [name for name, process in shifts.items() if not process.is_alive()]:
-            logger.warning("a shift ended by itself; starting it anew", queues=name, status=shifts[name].exitcode)
-            if not stop.wait(AGAIN_S):
-                shifts[name] = _start(name, work)
-    for process in shifts.values():
+        for place, name in enumerate(names):
+            if shifts[place].is_alive() or time.monotonic() < since[place] + AGAIN_S:
+                continue
+            logger.warning("a shift ended by itself; starting it anew", shift=name, status=shifts[place].exitcode)
+            shifts[place], since[place] = _start(name, work), time.monotonic()
+    for process in shifts:
         process.terminate()
-    for process in shifts.values():
+    for process in shifts:
         process.join()
 
 

@@ -34,13 +34,15 @@ OPEN = {
         ("level>=2,   allow, dpo:1", "level>=9,   allow, dpo:1"),
         ("deploy,   open_requests<=10", "deploy,   -"),
     ),
-    "catalogue.toml": (('"gpu-01" = { type = "h100-80gb", gpus = 8 }', '"gpu-01" = { type = "h100-80gb", gpus = 99 }'),),
+    "catalogue.toml": (
+        ('"gpu-01" = { type = "h100-80gb", gpus = 8 }', '"gpu-01" = { type = "h100-80gb", gpus = 99 }'),
+    ),
 }
 FORMS = {
     "gpu": lambda seconds: GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=1, duration_s=seconds),
     "data": lambda seconds: DataForm(resource="data:claims_2024", access=Access.READ, duration_s=seconds),
     "deploy": lambda seconds: DeployForm(
-        resource="deploy:fraud-detector@dev", model="fraud-detector", version="2.4", environment="dev"
+        resource="deploy:fraud-detector@dev", model="fraud-detector", version="3.2.1", environment="dev"
     ),
 }
 
@@ -135,7 +137,10 @@ def faults(place, numbers):
             found.append(f"{place.life(number)}: dispatched or started twice")
         if kinds["started"] + kinds["done"] and not kinds["dispatched"]:
             found.append(f"{place.life(number)}: started without a dispatch")
-        found += [f"REQ-{number}: {what}" for what in (_leases if request.executor == "gpu_pool" else _memory)(place, request, effects)]
+        found += [
+            f"REQ-{number}: {what}"
+            for what in (_leases if request.executor == "gpu_pool" else _memory)(place, request, effects)
+        ]
     found += [f"an effect of {key} that no request explains" for key, _ in effects if key not in keys]
     held = {path.stem for path in (place.home / "leases").glob("*.lease")}
     found += [f"a lease of {key} that no request explains" for key in held - keys]
