@@ -7,10 +7,10 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-tests
 
-.PHONY: demo play test guards check bench lock clean help
+.PHONY: demo play test test-services crash-table guards check bench lock clean help
 
 help: ## What each command does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(STAMP) ## The whole desk on this machine, with a local workspace in the browser
 	@$(BIN)/quartermaster demo
@@ -18,8 +18,14 @@ demo: $(STAMP) ## The whole desk on this machine, with a local workspace in the 
 play: $(STAMP) ## The whole story without a browser, checked step by step
 	@$(BIN)/quartermaster demo --play
 
-test: $(TEST_STAMP) ## Every test (installs what they need)
-	$(BIN)/pytest -n 2 --dist loadfile
+test: $(TEST_STAMP) ## Every test but the slow ones with services (installs what they need)
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/services
+
+test-services: $(TEST_STAMP) ## kill -9 at every step, a broker that is gone, backends that hang, thousands at once
+	$(BIN)/pytest -n 2 --dist loadfile tests/services
+
+crash-table: $(TEST_STAMP) ## Play every kill of the crash table and write it into workers/README.md
+	@PYTHONPATH=tests $(BIN)/python -m services.crash_table
 
 guards: $(TEST_STAMP) ## Take out one guard at a time and see its tests fail (slow)
 	@$(BIN)/python -m tests.guards
