@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-tests
 
-.PHONY: demo play test test-services guards check bench lock clean help
+.PHONY: demo play test test-services crash-table guards check bench lock clean help
 
 help: ## What each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,11 +18,14 @@ demo: $(STAMP) ## The whole desk on this machine, with a local workspace in the 
 play: $(STAMP) ## The whole story without a browser, checked step by step
 	@$(BIN)/quartermaster demo --play
 
-test: $(TEST_STAMP) ## Every test (installs what they need)
+test: $(TEST_STAMP) ## Every test but the slow ones with services (installs what they need)
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/services
 
-test-services: $(TEST_STAMP) ## Tests against real services, fetched once into .cache
-	$(BIN)/pytest -n 0 tests/services
+test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step, thousands at once
+	$(BIN)/pytest -n 2 --dist loadfile tests/services
+
+crash-table: $(TEST_STAMP) ## Play every kill of the crash table and write it into workers/README.md
+	@PYTHONPATH=tests $(BIN)/python -m services.crash_table
 
 guards: $(TEST_STAMP) ## Take out one guard at a time and see its tests fail (slow)
 	@$(BIN)/python -m tests.guards

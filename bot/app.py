@@ -15,6 +15,7 @@ from bot.notify import Notifier
 from bot.settings import SlackSettings
 from bot.slack import Slack, web_client
 from bot.tables import Tables
+from bot.trouble import DUTY, Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,9 @@ def build_app(
     slack = Slack(client, tables)
     desk = Desk(house.book, house.policy.current, nudge, house.book.clock)
     notifier = Notifier(desk, slack, tables, house.book.clock)
+    trouble = Trouble(desk, slack, tables, house.book.clock, notifier.voice)
+    notifier.duties[DUTY] = trouble.tell
+    notifier.beside.append(trouble.notice)
     front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):

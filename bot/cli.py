@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bot.errors import DeskError
+from ledger import crash
 from ledger.errors import LedgerError
 from policies.errors import PolicyError
 from workers.errors import SettingsError, WorkerError
@@ -106,6 +107,7 @@ def worker() -> None:
     from workers.app import run_worker
 
     settings = _with_broker()
+    crash.arm("worker", os.environ)
     run_worker(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
 
 
@@ -115,6 +117,7 @@ def clock() -> None:
     from workers.app import run_clock
 
     settings = _with_broker()
+    crash.arm("clock", os.environ)
     run_clock(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
 
 

@@ -129,7 +129,11 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
         house = open_house(home, settings.policies_folder, settings.database, mode="real", workspace=team)
         stack.callback(house.book.store.close)
         made = build_app(
-            slack, house, nudger(settings.broker_url), simulate=False, admin_channel=settings.admin_channel
+            slack,
+            house,
+            nudger(settings.broker_url, house.book.requests.resource),
+            simulate=False,
+            admin_channel=settings.admin_channel,
         )
         stack.callback(made.tables.close)
         stack.enter_context(_notifying(made))
@@ -147,7 +151,9 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
 @contextmanager
 def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool, admin_channel: str) -> Iterator[None]:
     """Connect the desk over Socket Mode, with its notifier beside it."""
-    made = build_app(slack, house, nudger(broker), simulate=simulate, admin_channel=admin_channel)
+    made = build_app(
+        slack, house, nudger(broker, house.book.requests.resource), simulate=simulate, admin_channel=admin_channel
+    )
     try:
         with _notifying(made), _listening(made, slack):
             yield

@@ -75,7 +75,9 @@ def _stage(home: Path, console: Console) -> Iterator[Stage]:
         take_inventories(build_room(settings, simulate=True))
         crew.start("worker")
         crew.start("clock")
-        desk = Desk(house.book, house.policy.current, nudger(valkey.url), house.book.clock)
+        desk = Desk(
+            house.book, house.policy.current, nudger(valkey.url, house.book.requests.resource), house.book.clock
+        )
         console.print(
             f"Ledger, Valkey, a Celery worker and the clock run in [bold]{escape(str(home))}[/]. No Slack yet."
         )

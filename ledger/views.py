@@ -183,6 +183,11 @@ class RequestIndex:
         sql = "SELECT number FROM request_index WHERE submitted_at <= ? AND (open = 1 OR last_at >= ?) ORDER BY number"
         return _numbers(self._store.query(sql, (format_time(moment), format_time(moment))))
 
+    def resource(self, number: int) -> str:
+        """Return what a request asks for (`gpu:h100-shared`), empty when there is no such request."""
+        rows = self._store.query("SELECT resource FROM request_index WHERE number = ?", (number,))
+        return str(rows[0][0]) if rows else ""
+
     def last(self) -> int:
         """Return the highest number given, 0 if none."""
         rows = self._store.query("SELECT max(number) FROM request_index")

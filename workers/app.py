@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import os
 import signal
+import socket
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,16 +27,20 @@ from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor
 from workers.inventory import devices_of
 from workers.journal import Journal
-from workers.queue import QUEUE, celery_app, nudger
+from workers.metrics import serve
+from workers.queue import QUEUE, SCHEMES, celery_app, nudger, queue_of
 from workers.revert import SCHEME, RevertExecutor
 from workers.room import Room, take_inventory
 from workers.settings import HouseSettings
+from workers.shifts import keep
 from workers.tasks import register
 from workers.watchman import Watchman
 
 logger = structlog.get_logger(__name__)
 
 WATCH_ENDS_S: Final = 2.0
+_SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concurrency.solo", "kombu.transport.redis")
+"""What every shift would import for itself after the fork: several seconds of one core."""
 
 
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
@@ -78,26 +86,52 @@ def worker(settings: HouseSettings, broker_url: str, *, simulate: bool) -> Celer
 
 
 def run_worker(settings: HouseSettings, broker_url: str, *, simulate: bool, concurrency: int = 2) -> None:
-    """Work until told to stop."""
-    app = worker(settings, broker_url, simulate=simulate)
-    argv = ["worker", "--loglevel", "WARNING", "--pool", "prefork", "--concurrency", str(concurrency)]
-    argv += ["--queues", QUEUE, "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    app.worker_main(argv)
+    """Work until told to stop: `concurrency` processes for each kind of resource, each with one message at a time."""
+
+    def work(queues: str) -> None:
+        at_work = worker(settings, broker_url, simulate=simulate).Worker(
+            hostname=f"{os.getpid()}@{socket.gethostname()}",
+            queues=queues,
+            concurrency=1,
+            pool="solo",
+            use_eventloop=False,  # it was seen to forget its broker: connected to nothing, and idle ever after
+            loglevel="WARNING",
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        at_work.start()
+        sys.exit(at_work.exitcode)
+
+    for module in _SHARED:
+        importlib.import_module(module)
+    first, *others = (queue_of(f"{scheme}:") for scheme in SCHEMES)
+    keep((f"{QUEUE},{first}", *others) * concurrency, work, _told_to_stop())
 
 
 def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> None:
     """Tick until told to stop."""
-    stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+    stop = _told_to_stop()
     room = _room_in_time(settings, stop, simulate=simulate)
     if room is not None:
+        book = room.book
+        hide = serve(book, room.clock, settings.metrics_port) if settings.metrics_port else lambda: None
         watchman = Watchman(room, each=timedelta(seconds=settings.reconcile_s))
         beside = threading.Thread(target=watchman.run, args=(stop,), name="watchman", daemon=True)
         beside.start()
-        Clock(room, nudger(broker_url)).run(stop)
+        Clock(room, nudger(broker_url, book.requests.resource)).run(stop)
         beside.join(WATCH_ENDS_S)
-        room.book.store.close()
+        hide()
+        book.store.close()
+
+
+def _told_to_stop() -> threading.Event:
+    """Return an event that TERM and Ctrl-C set."""
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    return stop
 
 
 def _room_in_time(settings: HouseSettings, stop: threading.Event, *, simulate: bool) -> Room | None:

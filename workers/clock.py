@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -49,12 +49,23 @@ logger = structlog.get_logger(__name__)
 TICK: Final = timedelta(seconds=1)
 NUDGE_AGAIN: Final = timedelta(seconds=5)
 """How soon a request that is still due is nudged again."""
+NUDGE_RARELY: Final = timedelta(seconds=40)
+"""How rarely a request that does not move is nudged at last: with thousands in line, messages must not outrun work."""
 PATIENCE_S: Final = 5.0
 """How long a tick waits for what it began; what takes longer goes on beside the next ticks."""
 LOCK_S: Final = 1.0
 """How long an ending waits for a worker on the same subject and resource before the next tick tries again."""
 
 Work = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nudged:
+    """When a request was nudged last, at which version, and how long it then stays."""
+
+    at: datetime
+    version: int
+    pause: timedelta
 
 
 class Clock:
@@ -69,7 +80,7 @@ class Clock:
         self._room = replace(room, patience_s=LOCK_S)
         self._nudge = nudge
         self._patience_s = patience_s
-        self._nudged: dict[int, datetime] = {}
+        self._nudged: dict[int, _Nudged] = {}
         self._lanes = Lanes()
         self._unwritable = False
         self._eligibility = Eligibility(self._room)
@@ -177,7 +188,7 @@ class Clock:
 
     def _hurry(self, request: Request, now: datetime) -> None:
         """Nudge a worker for what is approved, or dispatched without a receipt, but not at every tick."""
-        waits_for_receipt = request.status is Status.STARTING and request.dispatched_at is not None
+        waits_for_receipt = request.status is Status.STARTING and not request.stumbles
         if waits_for_receipt and request.dispatched_at is not None and now < request.dispatched_at + RECEIPT_GRACE:
             return
         self._nudge_now_and_then(request, now)
@@ -189,9 +200,11 @@ class Clock:
     def _again(self, request: Request, now: datetime) -> bool:
         """Whether it is time to try again what is still due."""
         last = self._nudged.get(request.number)
-        if last is not None and abs(now - last) < NUDGE_AGAIN:  # the system's clock may have been set back since
-            return False
-        self._nudged[request.number] = now
+        moved = last is None or last.version != request.version
+        if last is not None and abs(now - last.at) < (NUDGE_AGAIN if moved else last.pause):
+            return False  # `abs`: the system's clock may have been set back since
+        pause = NUDGE_AGAIN if last is None or moved else min(2 * last.pause, NUDGE_RARELY)
+        self._nudged[request.number] = _Nudged(at=now, version=request.version, pause=pause)
         return True
 
     def _enter(self, request: Request, entry: Entry, *, free: bool = False) -> None:

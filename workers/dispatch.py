@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
+from ledger import crash
 from ledger.book import Write
 from ledger.nouns import Change, GpuForm, window_end
 from ledger.streams.codec import Entry
@@ -78,8 +79,10 @@ def dispatch(
         devices=devices,
     )
     writes += _paid(room, request, decided, now)
+    crash.point("before-dispatched", request.number)
     receipt = room.book.append(write_of(request, decided, entry), *writes, *grounds.unclaimed(WORKER))
     receipt.wait_sealed()
+    crash.point("after-dispatched", request.number)
     return room.book.request(request.number)
 
 

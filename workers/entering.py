@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ledger import crash
 from ledger.book import Write
 from ledger.nouns import GpuForm
 from ledger.streams.codec import Entry
@@ -29,7 +30,10 @@ def enter(
             writes.append(Write(stream=stream, expected=pool.version, entries=(freed,), actor=actor))
     if free:
         writes += _budget(room, request, entry, actor)
+    step = entry.kind.removeprefix("request.")
+    crash.point(f"before-{step}", request.number)
     room.book.append(*writes)
+    crash.point(f"after-{step}", request.number)
 
 
 def _budget(room: Room, request: Request, entry: Entry, actor: str) -> list[Write]:

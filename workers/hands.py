@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from ledger import crash
 from ledger.errors import UnlawfulError, VersionConflictError
 from ledger.nouns import FormKind
 from ledger.streams.codec import Entry
@@ -25,14 +26,16 @@ from ledger.streams.request import (
     Status,
 )
 from policies.grounds import Grounds
+from workers.attempts import GIVE_UP, Attempt, at_work
 from workers.deadlines import missed
 from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, StaleGrantError
-from workers.executors.base import Executor, Observation, Pending
+from workers.executors.base import Executor, Pending
 from workers.prolonging import prolong, unconfirmed
 from workers.revert import closing
 from workers.room import Room, grant_of, usage_of
+from workers.stumbling import DIED, count, end, give_up, given_up, stumble, taken_back, told
 
 logger = structlog.get_logger(__name__)
 
@@ -52,8 +55,8 @@ def attend(room: Room, number: int) -> Status | None:
         return None
     for _ in range(TRIES):
         try:
-            with room.alone_with(request):
-                _step(room, number)
+            with room.alone_with(request), at_work(room.locks, number) as attempt:
+                _step(room, number, attempt)
             break
         except VersionConflictError as lost:
             logger.info("somebody else was first", request=number, detail=lost.detail)
@@ -67,18 +70,19 @@ def attend(room: Room, number: int) -> Status | None:
     return after.status if after else None
 
 
-def _step(room: Room, number: int) -> None:
+def _step(room: Room, number: int, attempt: Attempt) -> None:
     request = room.book.request(number)
     if request is None:
         return
+    crash.point("taken-up", number)
     if request.status in {Status.APPROVED, Status.QUEUED}:
-        _carry_out(room, request)
+        (give_up if attempt.before >= GIVE_UP else _carry_out)(room, request)
     elif request.status is Status.STARTING:
-        _look_again(room, request)
+        _look_again(room, request, attempt)
     elif unconfirmed(request):
         prolong(room, request)
     elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
-        take_back(room, request)
+        _end(room, request, attempt)
 
 
 def _carry_out(room: Room, request: Request) -> None:
@@ -103,7 +107,9 @@ def _carry_out(room: Room, request: Request) -> None:
 def _start(room: Room, request: Request, executor: Executor) -> None:
     """Call the executor for a sealed dispatch, and enter what it says."""
     try:
+        crash.point("before-ensure", request.number)
         said = executor.ensure(grant_of(request))
+        crash.point("after-ensure", request.number)
     except StaleGrantError:
         if not _over(room, request):  # its own generation was taken back: only before `Failed` could be entered
             _could_not_start(room, request, executor, "it was taken back before")
@@ -111,8 +117,11 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
     except BackendError as error:
         _could_not_start(room, request, executor, error.detail)
         return
+    except Exception as error:  # noqa: BLE001 an executor's edge: whatever broke in it is counted
+        stumble(room, request, executor, told(request, error))
+        return
     if _over(room, request):
-        gone, why = _taken_back(request, executor)
+        gone, why = taken_back(request, executor)
         logger.warning("a success came late", request=request.number, taken_back=gone, detail=why)
     elif isinstance(said, Pending):
         _wait_in_line(room, request, said)
@@ -136,7 +145,7 @@ def _wait_in_line(room: Room, request: Request, pending: Pending) -> None:
 def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
     """Enter `Failed` only once nothing is left behind; otherwise the sweep comes again."""
     logger.warning("executor failed", request=request.number, executor=executor.name, detail=detail)
-    gone, why = _taken_back(request, executor)
+    gone, why = taken_back(request, executor)
     if gone:
         sentence = f"{executor.name} could not start it. You hold nothing and nothing is charged."
         enter(room, request, Failed(why=sentence), free=True)
@@ -144,13 +153,27 @@ def _could_not_start(room: Room, request: Request, executor: Executor, detail: s
         logger.warning("it may have started; the sweep comes again", request=request.number, detail=why)
 
 
-def _look_again(room: Room, request: Request) -> None:
+def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
     """After a crash between dispatch and receipt: repeat what is safe to repeat. What is over is the clock's to end."""
     executor = room.executor_of(request)
-    if executor is None:
+    if attempt.again:
+        count(room, request, DIED)
+        attempt.counted = True
+    elif executor is None:
         logger.error("its executor is not configured", request=request.number, executor=request.executor)
+    elif given_up(request):
+        end(room, request, executor)
     elif not _over(room, request):
         _start(room, request, executor)
+
+
+def _end(room: Room, request: Request, attempt: Attempt) -> None:
+    """Take it back, unless the last ones died over that: then say so, and leave it a while."""
+    if attempt.again:
+        _not_confirmed(room, request, DIED)
+        attempt.counted = True
+    else:
+        take_back(room, request)
 
 
 def take_back(room: Room, request: Request) -> None:
@@ -159,22 +182,15 @@ def take_back(room: Room, request: Request) -> None:
     if executor is None:
         gone, why = False, f"No executor named {request.executor} is configured; configure it, and it is tried again."
     else:
-        gone, why = _taken_back(request, executor)
+        gone, why = taken_back(request, executor)
     if gone:
         enter(room, request, Settled(usage=usage_of(request, room.price_list())), free=True)
     else:
-        enter(room, request, NotConfirmed(attempt=request.attempts + 1, why=why))
+        _not_confirmed(room, request, why)
 
 
-def _taken_back(request: Request, executor: Executor) -> tuple[bool, str]:
-    """Revoke and read back: (True, "") only if it was observed gone, else False and why."""
-    try:
-        executor.revoke(grant_of(request))
-    except BackendError as error:
-        return False, f"{executor.name}: {error.detail}"
-    if executor.observe(grant_of(request)) is Observation.GONE:
-        return True, ""
-    return False, "The backend cannot say that it is gone."
+def _not_confirmed(room: Room, request: Request, why: str) -> None:
+    enter(room, request, NotConfirmed(attempt=request.attempts + 1, why=why))
 
 
 def _over(room: Room, request: Request) -> bool:

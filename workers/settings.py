@@ -32,6 +32,10 @@ class HouseSettings(BaseSettings):
         description="Id or name of the Slack channel that hears of side doors. Default direct messages to admins",
     )
 
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the clock's metrics on 127.0.0.1. Default none"
+    )
+
     @model_validator(mode="after")
     def _only_sqlite(self) -> Self:
         if self.database_url and not self.database_url.startswith("sqlite:///"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import structlog
 from celery import Celery
 
 from workers.hands import attend
-from workers.queue import TASK
+from workers.queue import LIMIT_S, TASK
 from workers.room import Room
 
 logger = structlog.get_logger(__name__)
@@ -22,4 +23,8 @@ def register(app: Celery, room: Callable[[], Room]) -> None:
         if type(number) is not int or number < 1:
             logger.warning("a message without a request was dropped")
             return
-        attend(room(), number)
+        signal.alarm(LIMIT_S)  # nobody hears it: the process dies, as it would by `kill -9`
+        try:
+            attend(room(), number)
+        finally:
+            signal.alarm(0)

@@ -13,6 +13,8 @@ from ledger.streams.request import Request, Status, Verdict
 from policies.decide import SEAT_WORDS
 from policies.words import of_team
 
+GIVE_UP: Final = 5
+"""After how many failed tries the hands give up."""
 Missing = tuple[tuple[Seat, tuple[str, ...]], ...]
 _State = Callable[[Request, Missing, Voice], str]
 
@@ -107,6 +109,17 @@ def queued(request: Request, voice: Voice) -> str:
     return f":hourglass_flowing_sand: *Approved and queued{place}.*{why}{estimate}"
 
 
+def starting(request: Request, voice: Voice) -> str:
+    """Return that it is being started; after a try that failed, how often, and what happens next."""
+    if not request.stumbles:
+        return ":arrows_counterclockwise: *Starting.* The approval was checked again against today's policy."
+    times = "once" if request.stumbles == 1 else f"{request.stumbles} times"
+    tried = f":warning: *Not started yet: it failed {times}*, {voice.at(request.since)}. {shown(request.why)}"
+    if request.stumbles < GIVE_UP:
+        return f"{tried} It is tried again by itself, {GIVE_UP} times in all."
+    return f"{tried} It is not tried again. It is being taken back until it is seen gone; admins were told."
+
+
 def _running(request: Request, _: Missing, voice: Voice) -> str:
     return f":large_green_circle: *Running until {voice.at(request.not_after or request.since)}.*"
 
@@ -186,9 +199,7 @@ _STATES: Final[dict[Status, _State]] = {
     Status.WAITING: _waiting,
     Status.APPROVED: lambda r, _, v: approved(r, v),
     Status.QUEUED: lambda r, _, v: queued(r, v),
-    Status.STARTING: lambda *_: (
-        ":arrows_counterclockwise: *Starting.* The approval was checked again against today's policy."
-    ),
+    Status.STARTING: lambda r, _, v: starting(r, v),
     Status.RUNNING: _running,
     Status.DONE: _at(":white_check_mark:", "Done"),
     Status.ENDING: _ending,

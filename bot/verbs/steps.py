@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from bot.errors import Reason, Refused
+from ledger import crash
 from ledger.book import Book, Write
 from ledger.errors import BusyError, ReadOnlyError, UnlawfulError, VersionConflictError
 from ledger.nouns import Form, GpuForm, Personal, Seat, new_subject, window_end
@@ -163,7 +164,9 @@ class Steps:
         return writes if isinstance(writes, Refused) else self._land(number, *writes)
 
     def _land(self, number: int, *writes: Write) -> Request | Refused:
+        crash.point("before-append", number)
         self.book.append(*writes)
+        crash.point("after-append", number)
         self._nudge(number)
         request = self.book.request(number)
         return request if request is not None else Refused(reason=Reason.UNKNOWN_REQUEST, number=number)

@@ -15,7 +15,7 @@ from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Draft, Move
 from ledger.nouns import GpuForm
 from policies.decide import Policy
-from tests.bench import ledger, policies
+from tests.bench import ledger, policies, workers
 
 ROUNDS = 5
 
@@ -63,6 +63,8 @@ def main() -> None:
     for row in ledger.rows():
         table.add_row(*row)
     with tempfile.TemporaryDirectory() as folder:
+        for row in workers.rows(Path(folder)):
+            table.add_row(*row)
         for name, measure, reach in ROWS:
             table.add_row(name, f"{measure(Path(folder)):.2f}", reach)
     Console().print(table)

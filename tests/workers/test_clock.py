@@ -43,8 +43,9 @@ def test_a_request_that_fails_keeps_no_other_from_ending(world):
     world.time.pass_time(hours=3)
     world.clock.tick()
     assert world.now(good).status is Status.ENDED
-    assert world.now(bad).status is Status.ENDING
+    assert world.now(bad).status is Status.UNCONFIRMED
     del world.executor.revoke
+    world.time.pass_time(seconds=30)
     world.clock.tick()
     assert world.now(bad).status is Status.ENDED
 

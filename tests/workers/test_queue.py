@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 from celery import Celery
+from kombu.exceptions import OperationalError
 
-from workers.queue import QUEUE, TASK, celery_app, nudger
+from workers.queue import QUEUE, REST_S, SCHEMES, TASK, celery_app, nudger, queue_of
 from workers.tasks import register
 
 
@@ -32,20 +37,60 @@ def test_nobody_on_the_broker_is_obeyed_and_nothing_but_json_is_read(app):
     assert conf.task_serializer == "json"
 
 
-def test_a_message_is_kept_until_it_was_carried_out_and_never_for_longer_than_a_worker_may_take(app):
-    conf = app.conf
-    assert conf.task_acks_late is True
-    assert conf.task_reject_on_worker_lost is True
-    assert conf.task_time_limit < conf.broker_transport_options["visibility_timeout"]
+def test_a_message_is_gone_once_it_is_taken_so_that_none_is_handed_out_for_ever(app):
+    assert {queue.name for queue in app.conf.task_queues} == {QUEUE, *(f"{QUEUE}.{scheme}" for scheme in SCHEMES)}
+    assert all(queue.no_ack for queue in app.conf.task_queues)
 
 
 def test_a_nudge_is_the_number_alone(monkeypatch):
     sent = []
     monkeypatch.setattr(Celery, "send_task", lambda _app, name, **rest: sent.append((name, rest)))
     nudger("memory://")(1001)
-    assert sent == [(TASK, {"args": [1001], "retry": False})]
+    assert sent == [(TASK, {"args": [1001], "queue": QUEUE, "retry": False})]
     assert QUEUE == "quartermaster"
 
 
 def test_a_broker_that_is_gone_is_no_error():
     nudger("redis+socket:///nowhere/v.sock")(1001)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_each_kind_of_resource_has_a_queue_of_its_own(monkeypatch, scheme):
+    sent = []
+    monkeypatch.setattr(Celery, "send_task", lambda _app, _name, **rest: sent.append(rest["queue"]))
+    nudger("memory://", lambda _: f"{scheme}:whatever")(1001)
+    assert sent == [f"quartermaster.{scheme}"]
+
+
+@pytest.mark.parametrize("resource", ["", "desk:audit", "quartermaster", "gpu.evil:x"])
+def test_what_has_no_queue_of_its_own_goes_to_the_common_one(resource):
+    assert queue_of(resource) == QUEUE
+
+
+def test_whoever_nudges_does_not_wait_for_a_broker_that_was_gone_a_moment_ago(monkeypatch):
+    tried = []
+
+    def gone(*_args, **_rest):
+        tried.append(1)
+        raise OperationalError
+
+    monkeypatch.setattr(Celery, "send_task", gone)
+    now = [100.0]
+    monkeypatch.setattr("workers.queue.time.monotonic", lambda: now[0])
+    nudge = nudger("memory://")
+    for _ in range(5):
+        nudge(1001)
+    assert len(tried) == 1
+    now[0] += REST_S
+    nudge(1001)
+    assert len(tried) == 2
+
+
+def test_whoever_is_at_a_message_for_too_long_dies_of_it(tmp_path):
+    """In a process of its own, with a limit of a second."""
+    script = "import time; from workers import tasks; from workers.queue import TASK, celery_app; tasks.LIMIT_S = 1; "
+    script += (
+        "tasks.attend = lambda *_: time.sleep(60); app = celery_app('memory://'); tasks.register(app, lambda: None); "
+    )
+    script += "app.tasks[TASK](1001)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=30, check=False).returncode == -signal.SIGALRM

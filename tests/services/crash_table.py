@@ -1,0 +1,283 @@
+"""`make crash-table`: kill -9 at every labelled step of the walk, for each executor; then look whether all is as it must be.
+
+Writes the table between its marks in workers/README.md. Chains run beside each other, one an executor and one for the
+clock and the desk; each begins its next case when the last victim has died, so that the house is always at work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from conftest import INES, MIRA
+from services.place import Place, armed, faults
+
+from ledger import crash
+from ledger.nouns import GpuForm
+from ledger.streams.request import Status, Verdict
+from workers.embedded import Valkey
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "workers" / "README.md"
+MARKS = "<!-- crash table -->", "<!-- end of crash table -->"
+START = ("taken-up", "before-dispatched", "after-dispatched", "before-ensure", "after-ensure")
+LEASE = (*START, "before-started", "after-started")
+CHANGE = (*START, "before-done", "after-done")
+END = ("before-revoke", "after-revoke", "before-settled", "after-settled")
+CLOCK = ("before-expired", "after-expired", *END)
+VICTIMS = ("worker child", "worker", "clock", "Valkey", "desk")
+TRIES = 5
+RAVI = "U08RAVI"
+"""Asks where the clock dies: nobody else holds up what is his."""
+OVER = frozenset({Status.ENDED, Status.DONE})
+DESK = """
+import sys
+from pathlib import Path
+from bot.desk import Desk
+from bot.house import open_house
+from ledger import crash
+from ledger.streams.request import Verdict
+crash.arm("desk", __import__("os").environ)
+home, verb, slack, number = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+house = open_house(home, home / "policies", home / "ledger.sqlite3", mode="demo", workspace="T0LOCAL")
+desk = Desk(house.book, house.policy.current, lambda _: None, house.book.clock)
+if verb == "approve":
+    desk.review(slack, number, house.book.request(number).form_digest, Verdict.APPROVE)
+else:
+    desk.release(slack, number)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Kill `victim` when a request of `scheme` comes to `step`."""
+
+    victim: str
+    step: str
+    scheme: str
+
+
+def chains(*, short: bool) -> list[list[Case]]:
+    """Return the cases, those of a chain one after the other; `short` leaves out what only repeats another executor."""
+
+    def of(victim, steps, scheme):
+        return [Case(victim=victim, step=step, scheme=scheme) for step in steps]
+
+    few = ("after-dispatched", "after-ensure", "after-revoke")
+    each = (("gpu", LEASE + END), ("data", LEASE + END), ("deploy", CHANGE))
+    workers = [of("worker child", steps, scheme) for scheme, steps in each]
+    whole = [
+        case
+        for scheme, steps in each
+        for case in of("worker", [s for s in steps if not short or s == few[scheme == "data"]], scheme)
+    ]
+    clock = [*of("clock", CLOCK, "gpu"), *of("clock", CLOCK if not short else CLOCK[3:4], "data")]
+    desk = of(
+        "desk",
+        ("approve before-append", "approve after-append", "release before-append", "release after-append"),
+        "gpu",
+    )
+    valkey = [case for scheme in ("gpu", "data") for case in of("Valkey", ("taken-up", *few, "after-started"), scheme)]
+    return [*workers, whole, [*clock, *desk], valkey]
+
+
+class Run:
+    """One house in which every case is played."""
+
+    def __init__(self, home):
+        self.place = Place(home)
+        self.numbers: dict[Case, int] = {}
+        self.before: list[int] = []
+        """Requests that were over before the victim died of them."""
+        self.wrong: dict[Case, str] = {}
+        self._broker = threading.Lock()
+        self._wanted: queue.Queue = queue.Queue()
+
+    def play(self, cases):
+        """Play every chain, wait until all is over, and return what is wrong."""
+        place = self.place
+        for name in ("worker", "clock"):
+            place.crew.start(name)
+        first = place.ask("gpu")
+        place.until_status(first, Status.RUNNING)
+        threads = [threading.Thread(target=self._chain, args=(chain,)) for chain in cases]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            self._start_what_is_wanted()
+        place.desk.release(MIRA, first)
+        self._finish()
+        return faults(place, [first, *self.before, *self.numbers.values()])
+
+    def _start_what_is_wanted(self):
+        """Start in the main thread what a chain wants back: a child dies with the thread that started it."""
+        with suppress(queue.Empty):
+            start, started = self._wanted.get(timeout=0.05)
+            start()
+            started.set()
+
+    def _start(self, start):
+        started = threading.Event()
+        self._wanted.put((start, started))
+        assert started.wait(60)
+
+    def _chain(self, chain):
+        for case in chain:
+            try:
+                {"clock": self._clock, "desk": self._desk, "Valkey": self._valkey, "worker": self._whole}.get(
+                    case.victim, self._worker
+                )(case)
+            except Exception as error:  # noqa: BLE001 one case that fails must not end the run
+                self.wrong[case] = f"{type(error).__name__}: {error}"
+            print(f"{time.strftime('%X')} {case} {self.wrong.get(case, 'ok')}", file=sys.stderr, flush=True)
+
+    def _worker(self, case):
+        self._through("worker", case, [crash.ITSELF])
+
+    def _whole(self, case):
+        self._through("worker", case, [crash.ITS_GROUP])
+        self.place.until(lambda: not self.place.crew.alive("worker"))
+        self._start(lambda: self.place.crew.start("worker"))
+
+    def _valkey(self, case):
+        with self._broker:
+            place = self.place
+            self._through("worker", case, [place.valkey.pid])
+            place.valkey.stop()
+            place.valkey = Valkey(place.home / "valkey")
+            self._start(place.valkey.start)
+
+    def _through(self, role, case, victims):
+        """Bring a request to the step at which the victims die; the clock or a worker may have been there before them."""
+        for _ in range(TRIES):
+            number = self._asked(case, role, victims)
+            self.numbers[case] = number
+            if case.step in END and role != "clock":
+                self.place.until_status(number, Status.RUNNING, seconds=60)
+                self.place.order(role, case.step, number, *victims)
+                self.place.desk.release(MIRA, number)
+            if self._dies(role, case, number):
+                return
+            self.before.append(number)
+        raise AssertionError(f"not reached; {self.place.life(number)}")
+
+    def _dies(self, role, case, number):
+        """Whether the victims die before the request is over without them."""
+        seen = self.place.orders / f"{role}.{case.step}.reached.{number}"
+        over = lambda: self.place.status(number) in OVER  # noqa: E731
+        self.place.until(lambda: seen.exists() or over(), 60, lambda: self.place.life(number))
+        time.sleep(0.2 if over() else 0)  # the last step of all lies after the end
+        return seen.exists()
+
+    def _asked(self, case, role, victims):
+        """Ask without haste, so that the order stands before anybody moves; then nudge."""
+        place, seconds = self.place, 2 if role == "clock" else 3600
+        with place.asking:
+            number = place.book.next_number()
+            if case.step not in END or role == "clock":
+                place.order(role, case.step, number, *victims)
+            assert place.ask(case.scheme, seconds, who=RAVI if role == "clock" else MIRA) == number
+        return number
+
+    def _clock(self, case):
+        self._through("clock", case, [crash.ITSELF])
+        self.place.until(lambda: not self.place.crew.alive("clock"))
+        self._start(lambda: self.place.crew.start("clock"))
+
+    def _desk(self, case):
+        verb, step = case.step.split()
+        place = self.place
+        with place.asking:
+            form = GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=4, duration_s=3600)
+            number = self.numbers[case] = place.desk.submit(MIRA, form, purpose="x", said="y").number
+        who = INES if verb == "approve" else MIRA
+        if verb == "release":
+            self._approve(number)
+            place.until_status(number, Status.RUNNING, seconds=45)
+        place.order("desk", step, number, crash.ITSELF)
+        line = [sys.executable, "-c", DESK, str(place.home), verb, who, str(number)]
+        with armed(place.orders):
+            environment = dict(os.environ)
+        assert subprocess.run(line, cwd=ROOT, env=environment, check=False).returncode == -9
+        if step == "before-append":  # nothing was written: the person does it again
+            self._approve(number) if verb == "approve" else place.desk.release(MIRA, number)
+
+    def _approve(self, number):
+        request = self.place.book.request(number)
+        self.place.desk.review(INES, number, request.form_digest, Verdict.APPROVE)
+
+    def _finish(self):
+        """Hand back what runs, and wait until every request is over."""
+        place, deadline = self.place, time.monotonic() + 120
+        left = dict(self.numbers)
+        while left and time.monotonic() < deadline:
+            for case, number in list(left.items()):
+                status = place.status(number)
+                if status in OVER:
+                    del left[case]
+                elif status is Status.RUNNING:
+                    place.desk.release(MIRA, number)
+            time.sleep(0.2)
+        self.wrong |= {case: f"not over: {place.life(number)}" for case, number in left.items()}
+
+
+def table(cases, wrong):
+    """Return the table: a row for each step, a column for each victim, in each cell the executors that held."""
+    cells = defaultdict(list)
+    for case in cases:
+        name = {"gpu": "gpu_pool", "data": "memory (lease)", "deploy": "memory (change)"}[case.scheme]
+        cells[case.step, case.victim].append(
+            f"{'**' if case in wrong else ''}{name}{' FAILED**' if case in wrong else ''}"
+        )
+    rows = [f"| killed at | {' | '.join(VICTIMS)} |", "|---" * (len(VICTIMS) + 1) + "|"]
+    rows += [
+        f"| {step} | " + " | ".join(", ".join(cells[step, victim]) for victim in VICTIMS) + " |"
+        for step in dict.fromkeys(case.step for case in cases)
+    ]
+    return "\n".join(rows)
+
+
+def write(rows, path=README):
+    """Put the table between its marks."""
+    text = path.read_text()
+    begin, end = MARKS
+    assert text.count(begin) == text.count(end) == 1
+    path.write_text(re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{rows}\n{end}", text, flags=re.DOTALL))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make crash-table", description=__doc__)
+    parser.add_argument(
+        "--all", action="store_true", help="kill the whole worker at every step, and the clock for data too"
+    )
+    arguments = parser.parse_args()
+    cases = chains(short=not arguments.all)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="qm-crash-") as folder:
+        run = Run(Path(folder) / "home")
+        found = run.play(cases)
+        run.place.close()
+    every = [case for chain in cases for case in chain]
+    for what in (*(f"{case}: {words}" for case, words in run.wrong.items()), *found):
+        print(what)
+    print(
+        f"{len(every) - len(run.wrong)} of {len(every)} cases held in {time.monotonic() - began:.0f} s; {len(found)} faults"
+    )
+    if not run.wrong and not found:
+        write(f"{len(every)} kills, all as they must be, written by `make crash-table`.\n\n{table(every, run.wrong)}")
+    return 1 if run.wrong or found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""kill -9 of every victim at every labelled step, as `make crash-table` plays it for workers/README.md."""
+
+from __future__ import annotations
+
+import pytest
+from services import crash_table
+from services.crash_table import Case, Run, chains, table, write
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
+
+
+def test_killed_at_every_step_every_request_is_over_or_goes_on_and_no_effect_is_doubled(tmp_path):
+    run = Run(tmp_path / "home")
+    try:
+        found = run.play(chains(short=True))
+    finally:
+        run.place.close()
+    assert run.wrong == {}
+    assert found == []
+
+
+def test_the_published_table_has_a_cell_for_every_case_and_no_failure():
+    begin, end = crash_table.MARKS
+    published = crash_table.README.read_text().partition(begin)[2].partition(end)[0]
+    every = [case for chain in chains(short=True) for case in chain]
+    assert table(every, {}) in published
+
+
+def test_a_failed_case_is_shown_as_failed(tmp_path):
+    case = Case(victim="worker", step="after-ensure", scheme="gpu")
+    page = tmp_path / "README.md"
+    page.write_text("before\n{}\n{}\nafter".format(*crash_table.MARKS))
+    write(table([case], {case: "it died"}), page)
+    assert "**gpu_pool FAILED**" in page.read_text()
+    assert page.read_text().startswith("before\n")
+    assert page.read_text().endswith("\nafter")
