@@ -52,7 +52,7 @@ def dispatch(room: Room, request: Request, decided: Decided, executor: Executor,
     not_after = None if isinstance(form, DeployForm) else window_end(form, now)
     devices: tuple[str, ...] = ()
     writes: list[Write] = []
-    if isinstance(form, GpuForm) and not_after is not None:
+    if isinstance(form, GpuForm) and not_after is not None and room.keeps_devices_of(form):
         lease = _lease(room, request, form, now, not_after)
         if lease is None:
             return None

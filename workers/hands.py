@@ -71,6 +71,8 @@ def _step(room: Room, number: int) -> None:
         _carry_out(room, request)
     elif request.status is Status.STARTING:
         _look_again(room, request)
+    elif request.status is Status.RUNNING:
+        set_password(room, request)
     elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
         take_back(room, request)
 
@@ -108,6 +110,8 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
         logger.warning("a success came late", request=request.number, taken_back=gone, detail=why)
     elif isinstance(said, Pending):
         _wait_in_line(room, request, said)
+    elif waited(request):
+        _start_in_full(room, request, executor)
     else:
         change = request.form.kind is FormKind.CHANGE
         entry: Entry = (Done if change else Started)(generation=request.generation, receipt=said)
@@ -115,14 +119,17 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
 
 
 def _wait_in_line(room: Room, request: Request, pending: Pending) -> None:
-    """Enter the backend's place in line, again only when it changed; the dispatch stands, and the sweep looks again."""
+    """Enter the backend's place in line: after each dispatch, and when it changed. The sweep looks again."""
     entry = Queued(place=pending.place, estimate=pending.estimate, why=pending.why)
-    if request.queued == entry:
-        return
-    try:
+    if not waited(request) or _differs(request.queued, entry):
         enter(room, request, entry)
-    except UnlawfulError as refused:  # a ledger whose law knows no line behind a dispatch: the card says Starting
-        logger.info("it waits in the backend's line", request=request.number, why=pending.why, detail=refused.detail)
+
+
+def _start_in_full(room: Room, request: Request, executor: Executor) -> None:
+    """The backend gave it at last: the window counts from now, so it is dispatched again, to the end that was approved."""
+    again = dispatch_again(room, request, room.clock())
+    if again is not None:
+        _start(room, again, executor)
 
 
 def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
@@ -141,6 +148,10 @@ def _look_again(room: Room, request: Request) -> None:
     executor = room.executor_of(request)
     if executor is None:
         logger.error("its executor is not configured", request=request.number, executor=request.executor)
+    elif waited(request) and _waits_too_long(room, request):
+        _give_up(room, request, executor)
+    elif waited(request) and outlasts(request, room.clock()):
+        _start_in_full(room, request, executor)
     elif not _over(room, request):
         _start(room, request, executor)
 

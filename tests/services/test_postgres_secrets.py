@@ -17,7 +17,7 @@ from ledger.nouns import Access, Enforcement
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Observation
 from workers.executors.postgres import PostgresExecutor
-from workers.executors.postgres.scram import make_verifier, new_secret
+from workers.scram import make_verifier, new_secret
 
 pytestmark = pytest.mark.services
 PERSON = "user:" + "b" * 32

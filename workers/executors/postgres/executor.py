@@ -16,7 +16,7 @@ from workers.executors.base import Holding, Observation
 from workers.executors.postgres import ending, names
 from workers.executors.postgres.leases import Lease, note_verifier, read_lease, write_lease
 from workers.executors.postgres.roles import find_role, give_exactly, make_role, read_role, wanted_roles
-from workers.executors.postgres.scram import read_verifier
+from workers.scram import read_verifier
 from workers.executors.postgres.session import Session, opened
 from workers.executors.postgres.settings import PostgresSettings, Product
 from workers.executors.postgres.survey import survey
@@ -29,13 +29,16 @@ class PostgresExecutor:
     ended by the database at the later of their ends, and by us at the earlier. A login of its own is `self-ending`.
 
     Args:
+        name: what the ledger calls it, one name for each database.
         clock: now, to refuse what is already over; the database's own clock must agree that it is not.
     """
 
-    name = "postgres"
     simulated = False
 
-    def __init__(self, settings: PostgresSettings, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, settings: PostgresSettings, *, name: str = "postgres", clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.name = name
         self._settings = settings
         self._house = settings.house
         self._clock = clock

@@ -58,9 +58,9 @@ class SlurmExecutor:
 
     Args:
         client: `SlurmCommands`, `SlurmRest` or `MemorySlurm`; `open_client` chooses by the settings.
+        name: what the ledger calls it, one name for each pool.
     """
 
-    name = "slurm"
     enforcement = Enforcement.SELF_ENDING
     simulated = False
 
@@ -69,9 +69,11 @@ class SlurmExecutor:
         settings: SlurmSettings,
         client: SlurmClient,
         *,
+        name: str = "slurm",
         clock: Callable[[], datetime] = utc_now,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.name = name
         self._settings = settings
         self._client = client
         self._records = Records(settings.folder)

@@ -184,7 +184,7 @@ def test_a_window_that_lies_ahead_is_submitted_for_then(executor, slurm, grant, 
     start = clock() + timedelta(minutes=10)
     ahead = grant(start=start)
     pending = executor.ensure(ahead)
-    assert (pending.place, pending.why) == (None, "Its start lies in the future.")
+    assert (pending.place, pending.why) == (0, "Its start lies in the future.")
     clock.pass_time(minutes=10, seconds=2)
     executor.ensure(ahead)
     (job,) = live(slurm)
