@@ -1,4 +1,4 @@
-"""The human verbs: preview, submit, review, approve less, accept, withdraw, release, revoke, replace.
+"""The human verbs: preview, submit, review, approve less, accept, withdraw, release, revoke, replace, show a password.
 
 Each one decides, appends and nudges. Who acts is always a Slack user id that the directory accepted, never text.
 A race is read again and decided again; what may not be is a `Refused`, and then nothing was written.
@@ -9,11 +9,12 @@ from __future__ import annotations
 from bot.verbs.asking import Asking, Preview
 from bot.verbs.deciding import Deciding
 from bot.verbs.ending import Ending
+from bot.verbs.showing import Showing
 
 __all__ = ["Desk", "Preview"]
 
 
-class Desk(Asking, Deciding, Ending):
+class Desk(Asking, Deciding, Ending, Showing):
     """The one place where people's intentions become entries.
 
     Args:

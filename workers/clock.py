@@ -28,6 +28,7 @@ from workers.executors.base import Observation
 from workers.hands import TOO_LATE, attend
 from workers.journal import Ending
 from workers.lanes import Lanes
+from workers.passwords import password_due
 from workers.room import CLOCK, Room, grant_of
 
 logger = structlog.get_logger(__name__)
@@ -136,7 +137,7 @@ class Clock:
 
     def _hurry(self, request: Request, now: datetime) -> None:
         """Nudge a worker for what is approved, or dispatched without a receipt, but not at every tick."""
-        if request.status is Status.RUNNING:
+        if request.status is Status.RUNNING and not password_due(request):
             return
         waits_for_receipt = request.status is Status.STARTING and request.dispatched_at is not None
         if waits_for_receipt and request.dispatched_at is not None and now < request.dispatched_at + RECEIPT_GRACE:

@@ -28,6 +28,8 @@ from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, StaleGrantError
 from workers.executors.base import Executor, Observation, Pending
+from workers.line import NOT_ANY_MORE, WAITED_OUT, differs, dispatch_again, runs_out, waited, waited_out
+from workers.passwords import set_password
 from workers.room import Room, grant_of, usage_of
 
 logger = structlog.get_logger(__name__)
@@ -121,15 +123,26 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
 def _wait_in_line(room: Room, request: Request, pending: Pending) -> None:
     """Enter the backend's place in line: after each dispatch, and when it changed. The sweep looks again."""
     entry = Queued(place=pending.place, estimate=pending.estimate, why=pending.why)
-    if not waited(request) or _differs(request.queued, entry):
+    if not waited(request) or differs(request.queued, entry):
         enter(room, request, entry)
 
 
 def _start_in_full(room: Room, request: Request, executor: Executor) -> None:
-    """The backend gave it at last: the window counts from now, so it is dispatched again, to the end that was approved."""
+    """The window counts from now, not from when it stood in line: dispatch it again to the end that was approved."""
     again = dispatch_again(room, request, room.clock())
     if again is not None:
         _start(room, again, executor)
+    else:
+        _give_up(room, request, executor, NOT_ANY_MORE)
+
+
+def _give_up(room: Room, request: Request, executor: Executor, sentence: str) -> None:
+    """Leave the backend's line; `Failed` only once nothing of it is left there."""
+    gone, why = _taken_back(request, executor)
+    if gone:
+        enter(room, request, Failed(why=sentence), free=True)
+    else:
+        logger.warning("it cannot leave the line yet; the sweep comes again", request=request.number, detail=why)
 
 
 def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
@@ -148,9 +161,9 @@ def _look_again(room: Room, request: Request) -> None:
     executor = room.executor_of(request)
     if executor is None:
         logger.error("its executor is not configured", request=request.number, executor=request.executor)
-    elif waited(request) and _waits_too_long(room, request):
-        _give_up(room, request, executor)
-    elif waited(request) and outlasts(request, room.clock()):
+    elif waited(request) and waited_out(request, room.clock()):
+        _give_up(room, request, executor, WAITED_OUT)
+    elif waited(request) and runs_out(request, room.clock()):
         _start_in_full(room, request, executor)
     elif not _over(room, request):
         _start(room, request, executor)

@@ -113,9 +113,10 @@ def grant_of(request: Request) -> Grant:
 
 
 def usage_of(request: Request, catalogue: Catalogue) -> Usage:
-    """Return what a lease took, from its start to its end, at the catalogue's price."""
+    """Return what a lease took, from its start to its end, at the catalogue's price; time in line costs nothing."""
     start, end = request.started_at or request.dispatched_at, request.ended_at
-    held = 0 if start is None or end is None else max(0, int((end - start).total_seconds()))
+    only_in_line = request.started_at is None and request.queued is not None
+    held = 0 if start is None or end is None or only_in_line else max(0, int((end - start).total_seconds()))
     gpus = request.form.gpus if isinstance(request.form, GpuForm) else 0
     cost = catalogue.price_for(request.form, held)
     return Usage(held_s=held, gpu_s=held * gpus, cost_minor=cost, currency=catalogue.currency)

@@ -8,6 +8,7 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, fiel
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, duration, shown
 from bot.tables.messages import Nudges
+from bot.verbs.showing import takes_password
 from ledger.nouns import GpuForm
 from ledger.streams.request import Request, Status
 
@@ -26,13 +27,24 @@ def card(
     told = facts(request, voice)
     if told:
         blocks.append(fields(told))
-    if request.status is Status.RUNNING and request.form.resource.startswith("gpu:"):
-        blocks.append(section(f"Run a command on them:\n`quartermaster gpu run {request.name} -- <command>`"))
+    if request.status is Status.RUNNING:
+        blocks += how_to_use(request)
     blocks.append(context(*_small_print(request, voice, known)))
     buttons = _buttons(request, remind=remind)
     if buttons:
         blocks.append(actions(*buttons))
     return Message(text=f"{request.name}, {voice.what(request.form)}: {plain(state)}", blocks=tuple(blocks))
+
+
+def how_to_use(request: Request) -> list[Block]:
+    """Return how the holder gets at what they hold: what the backend said, else the command of this house."""
+    said = request.receipt.note if request.receipt else ""
+    if said:
+        words, _, command = said.partition(": ")
+        return [section(f"{shown(words)}:\n`{shown(command)}`" if command else shown(said))]
+    if isinstance(request.form, GpuForm):
+        return [section(f"Run a command on them:\n`quartermaster gpu run {request.name} -- <command>`")]
+    return []
 
 
 def facts(request: Request, voice: Voice) -> list[tuple[str, str]]:
@@ -103,8 +115,11 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
         return [*first, button("qm_edit_request", "Edit", value), withdraw]
     if request.status in {Status.APPROVED, Status.QUEUED}:
         return [withdraw]
+    if request.status is Status.STARTING and request.queued is not None:
+        return [button("qm_release", "Leave the line", value)]
     if request.status is Status.RUNNING:
-        return [button("qm_release", "Release", value)]
+        first = [button("qm_password", "Show password", value)] if takes_password(request) else []
+        return [*first, button("qm_release", "Release", value)]
     if request.status is Status.DENIED:
         return _after_denial(request, value)
     style = "primary" if request.status in {Status.FAILED, Status.LAPSED, Status.MISSED} else ""

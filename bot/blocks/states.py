@@ -101,6 +101,12 @@ def queued(request: Request, voice: Voice) -> str:
     return f":hourglass_flowing_sand: *Approved and queued{place}.*{why}{estimate}"
 
 
+def _starting(request: Request, _: Missing, voice: Voice) -> str:
+    if request.queued is not None:
+        return queued(request, voice)
+    return ":arrows_counterclockwise: *Starting.* The approval was checked again against today's policy."
+
+
 def _running(request: Request, _: Missing, voice: Voice) -> str:
     return f":large_green_circle: *Running until {voice.at(request.not_after or request.since)}.*"
 
@@ -170,9 +176,7 @@ _STATES: Final[dict[Status, _State]] = {
     Status.WAITING: _waiting,
     Status.APPROVED: lambda r, _, v: approved(r, v),
     Status.QUEUED: lambda r, _, v: queued(r, v),
-    Status.STARTING: lambda *_: (
-        ":arrows_counterclockwise: *Starting.* The approval was checked again against today's policy."
-    ),
+    Status.STARTING: _starting,
     Status.RUNNING: _running,
     Status.DONE: _at(":white_check_mark:", "Done"),
     Status.ENDING: _ending,
