@@ -13,7 +13,7 @@ from bot.blocks.words import Voice
 from bot.errors import Reason, Refused
 from bot.verbs.showing import Password, takes_password
 from ledger.nouns import Access, DataForm, Enforcement, Receipt
-from ledger.streams.request import Request, Status
+from ledger.streams.request import Request, Status, Verdict
 from policies.decide import Policy
 from workers.errors import BackendError
 from workers.hands import attend
@@ -58,7 +58,7 @@ def held(world):
     form = DataForm(resource="data:claims_2024", access=Access.READ, duration_s=7200)
     request = world.desk.submit(MIRA, form, purpose="check", said="claims")
     for slack in (INES, NOOR):
-        assert isinstance(world.desk.review(slack, request.number, request.form_digest, "approve"), Request)
+        assert isinstance(world.desk.review(slack, request.number, request.form_digest, Verdict.APPROVE), Request)
     assert attend(world.room, request.number) is Status.RUNNING
     return world.now(request)
 
