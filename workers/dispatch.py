@@ -32,9 +32,11 @@ def may_still_start(room: Room, request: Request) -> bool:
 
 
 def _goes_on(request: Request, entry: Decided | Failed | Reopened) -> Decided | None:
-    if not isinstance(entry, Decided) or not entry.decision.permitted:
+    if not isinstance(entry, Decided):
         return None
-    return entry if entry.decision.auto or filled(entry.decision.seats, request.votes) else None
+    decision = entry.decision
+    goes_on = decision.permitted and (decision.auto or filled(decision.seats, request.votes))
+    return entry if goes_on else None
 
 
 def _asked_anew(room: Room, request: Request) -> Decided | Failed | Reopened:
