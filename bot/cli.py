@@ -146,11 +146,13 @@ def main() -> None:
     """Run the command line; people read one sentence, never a stack trace."""
     from ledger.cli import app as ledger_app
     from policies.cli import app as policy_app
+    from workers.cli import app as data_app
     from workers.logs import configure
 
     configure()
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(policy_app, name="policy")
+    app.add_typer(data_app, name="data")
     try:
         app()
     except (DeskError, LedgerError, PolicyError, WorkerError) as error:

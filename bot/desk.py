@@ -1,4 +1,5 @@
-"""The human verbs: preview, submit, review, approve less, accept, withdraw, release, revoke, replace, extend, halt, lift, revert.
+"""The human verbs: preview, submit, review, approve less, accept, withdraw, release, revoke, replace, extend, halt, lift,
+revert, show a password.
 
 Each one decides, appends and nudges. Who acts is always a Slack user id that the directory accepted, never text.
 A race is read again and decided again; what may not be is a `Refused`, and then nothing was written.
@@ -12,11 +13,12 @@ from bot.verbs.ending import Ending
 from bot.verbs.extending import Extending
 from bot.verbs.halting import Halting
 from bot.verbs.reverting import Reverting
+from bot.verbs.showing import Showing
 
 __all__ = ["Desk", "Preview"]
 
 
-class Desk(Reverting, Deciding, Ending, Extending, Halting):
+class Desk(Reverting, Deciding, Ending, Extending, Halting, Showing):
     """The one place where people's intentions become entries.
 
     Args:

@@ -12,9 +12,12 @@ from typing import Any, Final
 from ledger.nouns import DataForm, DeployForm, Form, GpuForm, RevertForm
 from ledger.streams.budget import Span
 from ledger.streams.pool import Device
+from policies.backends import POSTGRES, SLURM, Database, Partition, TableAt, database, partition, table_at
 from policies.errors import PolicyError
+from policies.strictly import FILE as _FILE
+from policies.strictly import table, take
 
-FILE: Final = "catalogue.toml"
+FILE: Final = _FILE
 DESK: Final = "desk:audit"
 """What auditors export: the record itself. No team owns it."""
 REVERT: Final = "desk:revert"
@@ -44,7 +47,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolItem:
-    """A pool of devices; `source` says whether its devices are those listed here or those the driver finds."""
+    """A pool of devices; `source` says whether they are listed here, found by the driver, or a Slurm cluster's.
+
+    Of a cluster's pool (`slurm`) the devices are Slurm's to count and to hand out: the ledger keeps none for it.
+    """
 
     name: str
     owner: str
@@ -52,22 +58,26 @@ class PoolItem:
     aliases: tuple[str, ...]
     source: str
     nodes: tuple[Node, ...]
+    slurm: Partition | None = None
 
     @property
     def types(self) -> tuple[str, ...]:
         """The device types it holds, in order."""
+        if self.slurm is not None:
+            return tuple(self.slurm.types)
         return tuple(dict.fromkeys(node.gpu_type for node in self.nodes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A data set; `level` is its sensitivity: 0 open, 1 internal, 2 personal, 3 restricted."""
+    """A data set; `level` is its sensitivity: 0 open, 1 internal, 2 personal, 3 restricted. `at` is where it lives."""
 
     name: str
     owner: str
     level: int
     columns: tuple[str, ...]
     aliases: tuple[str, ...]
+    at: TableAt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +112,7 @@ class Catalogue:
     environments: Mapping[str, tuple[str, ...]]
     budgets: Mapping[str, BudgetItem] = field(default_factory=dict)
     """By team, without prefix; a team that is not here has no limit."""
+    databases: Mapping[str, Database] = field(default_factory=dict)
 
     def price(self, form: Form) -> int:
         """Return the price of the whole window in minor units, rounded up; 0 for what has no price."""
@@ -123,6 +134,15 @@ class Catalogue:
         items: Mapping[str, PoolItem | Dataset] = self.pools if scheme == "gpu" else self.datasets
         item = items.get(name) if scheme in {"gpu", "data"} else None
         return item.owner if item else None
+
+    def backend(self, resource: str) -> str:
+        """Return who makes grants on it true: `slurm:POOL`, `postgres:DATABASE`, else its scheme: this house itself."""
+        scheme, _, name = resource.partition(":")
+        pool = self.pools.get(name) if scheme == "gpu" else None
+        if pool is not None and pool.slurm is not None:
+            return f"{SLURM}:{name}"
+        held = self.datasets.get(name) if scheme == "data" else None
+        return f"{POSTGRES}:{held.at.database}" if held is not None and held.at is not None else scheme
 
     def resources(self) -> tuple[str, ...]:
         """Return every resource by name: pools, data sets, each model in each environment, and the desk itself."""
@@ -197,80 +217,72 @@ def parse_catalogue(text: str) -> Catalogue:
 
 
 def _catalogue(tree: dict[str, Any]) -> Catalogue:
-    known = {"currency", "gpu_types", "pools", "datasets", "models", "environments", "budgets"}
+    known = {"currency", "gpu_types", "pools", "datasets", "models", "environments", "budgets", "backends"}
     if unknown := set(tree) - known:
         raise PolicyError(FILE, "top level", f"unknown: {', '.join(sorted(unknown))}")
-    types = {
-        name: GpuType(name=name, **_take(f"gpu_types.{name}", body, _GPU)) for name, body in _table(tree, "gpu_types")
-    }
-    pools = {name: _pool(name, body, types) for name, body in _table(tree, "pools")}
+    types = {n: GpuType(name=n, **take(f"gpu_types.{n}", b, _GPU, _EMPTY)) for n, b in table(tree, "gpu_types")}
+    databases = {name: database(name, body) for name, body in table(tree, "backends")}
     return Catalogue(
         currency=tree.get("currency", "EUR"),
         gpu_types=types,
-        pools=pools,
-        datasets={n: Dataset(name=n, **_take(f"datasets.{n}", b, _DATA)) for n, b in _table(tree, "datasets")},
-        models={n: ModelItem(name=n, **_take(f"models.{n}", b, _MODEL)) for n, b in _table(tree, "models")},
-        environments={n: _take(f"environments.{n}", b, _ENV)["aliases"] for n, b in _table(tree, "environments")},
-        budgets={n: _budget(n, b) for n, b in _table(tree, "budgets")},
+        budgets={n: _budget(n, b) for n, b in table(tree, "budgets")},
+        pools={name: _pool(name, body, types) for name, body in table(tree, "pools")},
+        datasets={name: _dataset(name, body, databases) for name, body in table(tree, "datasets")},
+        models={n: ModelItem(name=n, **take(f"models.{n}", b, _MODEL, _EMPTY)) for n, b in table(tree, "models")},
+        environments={n: take(f"environments.{n}", b, _ENV, _EMPTY)["aliases"] for n, b in table(tree, "environments")},
+        databases=databases,
     )
 
 
 _GPU: Final = {"label": str, "aliases": tuple, "price_minor": int, "gpus_per_node": int, "nvml": str}
-_POOL: Final = {"owner": str, "class": str, "aliases": tuple, "source": str, "nodes": dict}
-_DATA: Final = {"owner": str, "level": int, "columns": tuple, "aliases": tuple}
+_POOL: Final = {"owner": str, "class": str, "aliases": tuple, "source": str, "nodes": dict, "slurm": dict}
+_DATA: Final = {
+    "owner": str,
+    "level": int,
+    "columns": tuple,
+    "aliases": tuple,
+    "backend": str,
+    "schema": str,
+    "table": str,
+}
 _MODEL: Final = {"owner": str, "versions": tuple, "latest": str, "aliases": tuple}
 _ENV: Final = {"aliases": tuple}
-_EMPTY: Final[Mapping[str, Any]] = {"aliases": [], "nvml": "", "nodes": {}}
+_EMPTY: Final[Mapping[str, Any]] = {
+    "aliases": [],
+    "nvml": "",
+    "nodes": {},
+    "slurm": {},
+    "backend": "",
+    "schema": "",
+    "table": "",
+}
 
 
-def _table(tree: dict[str, Any], name: str) -> list[tuple[str, Any]]:
-    table = tree.get(name, {})
-    if not isinstance(table, dict):
-        raise PolicyError(FILE, name, "must be a table")
-    return list(table.items())
-
-
-def _take(place: str, body: Any, fields: Mapping[str, type[Any]]) -> dict[str, Any]:
-    """Return the fields of one item, each of its type; unknown and missing ones are faults."""
-    if not isinstance(body, dict):
-        raise PolicyError(FILE, place, "must be a table")
-    if unknown := set(body) - set(fields):
-        raise PolicyError(FILE, place, f"unknown key {min(unknown)}; allowed: {', '.join(fields)}")
-    return {name: _value(place, name, kind, body.get(name, _EMPTY.get(name))) for name, kind in fields.items()}
-
-
-def _value(place: str, name: str, kind: type[Any], value: Any) -> Any:
-    if value is None:
-        raise PolicyError(FILE, place, f"{name} is missing")
-    if kind is tuple:
-        if not isinstance(value, list) or not all(type(item) is str for item in value):
-            raise PolicyError(FILE, place, f"{name} must be a list of texts")
-        return tuple(value)
-    if type(value) is not kind or (kind is int and value < 0):
-        raise PolicyError(FILE, place, f"{name} must be {'a number from 0' if kind is int else kind.__name__}")
-    if name == "owner" and not value.startswith("team:"):
-        raise PolicyError(FILE, place, "owner must be a team, such as team:platform")
-    return value
+def _dataset(name: str, body: Any, databases: Mapping[str, Database]) -> Dataset:
+    place = f"datasets.{name}"
+    fields = take(place, body, _DATA, _EMPTY)
+    at = table_at(place, name, {key: fields.pop(key) for key in ("backend", "schema", "table")}, databases)
+    return Dataset(name=name, at=at, **fields)
 
 
 def _pool(name: str, body: Any, types: Mapping[str, GpuType]) -> PoolItem:
     place = f"pools.{name}"
-    fields = _take(place, body, _POOL)
-    nodes = []
-    for node, item in fields["nodes"].items():
-        taken = _take(f"{place}.nodes.{node}", item, {"type": str, "gpus": int})
-        if taken["type"] not in types:
-            raise PolicyError(FILE, f"{place}.nodes.{node}", f"no gpu type {taken['type']}")
-        nodes.append(Node(name=node, gpu_type=taken["type"], gpus=taken["gpus"]))
-    if fields["source"] not in {"catalogue", "nvml"}:
-        raise PolicyError(FILE, place, 'source must be "catalogue" or "nvml"')
+    fields = take(place, body, _POOL, _EMPTY)
+    if fields["source"] not in {"catalogue", "nvml", SLURM}:
+        raise PolicyError(FILE, place, 'source must be "catalogue", "nvml" or "slurm"')
+    on_slurm = fields["source"] == SLURM
+    if on_slurm and fields["nodes"]:
+        raise PolicyError(FILE, place, "nodes of a Slurm pool are Slurm's to list; take them out")
+    if not on_slurm and fields["slurm"]:
+        raise PolicyError(FILE, place, 'the table slurm needs source = "slurm"')
     return PoolItem(
         name=name,
         owner=fields["owner"],
         resource_class=fields["class"],
         aliases=fields["aliases"],
         source=fields["source"],
-        nodes=tuple(nodes),
+        nodes=tuple(_node(f"{place}.nodes.{node}", node, item, types) for node, item in fields["nodes"].items()),
+        slurm=partition(f"{place}.slurm", fields["slurm"], types) if on_slurm else None,
     )
 
 
@@ -287,7 +299,7 @@ def _budget(team: str, body: Any) -> BudgetItem:
         raise PolicyError(FILE, place, f"unknown key {min(unknown)}; allowed: window, gpu_hours, cost")
     if not optional:
         raise PolicyError(FILE, place, "gpu_hours or cost must say how much; without a limit leave the table out")
-    taken = _take(place, body, {"window": str, **optional})
+    taken = take(place, body, {"window": str, **optional}, _EMPTY)
     if taken["window"] not in set(Span):
         raise PolicyError(FILE, f"{place}.window", f"must be one of {', '.join(Span)}")
     gpu_hours, cost = taken.get("gpu_hours"), taken.get("cost")
@@ -296,3 +308,10 @@ def _budget(team: str, body: Any) -> BudgetItem:
         gpu_s=None if gpu_hours is None else gpu_hours * 3600,
         cost_minor=None if cost is None else cost * 100,
     )
+
+
+def _node(place: str, name: str, body: Any, types: Mapping[str, GpuType]) -> Node:
+    taken = take(place, body, {"type": str, "gpus": int}, {})
+    if taken["type"] not in types:
+        raise PolicyError(FILE, place, f"no gpu type {taken['type']}")
+    return Node(name=name, gpu_type=taken["type"], gpus=taken["gpus"])

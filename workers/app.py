@@ -21,6 +21,7 @@ from ledger.errors import BusyError
 from policies.errors import PolicyError
 from policies.inforce import PolicyInForce
 from policies.watch import PolicySource
+from workers.backends import backends
 from workers.clock import Clock
 from workers.executors.base import Executor
 from workers.executors.gpu_pool import GpuPoolExecutor
@@ -49,10 +50,10 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     source = PolicySource(settings.policies_folder)
     catalogue = source.current().catalogue
     gpu = GpuPoolExecutor(settings.leases, labels=_labels(book, tuple(catalogue.pools)), simulated=simulate)
-    executors: dict[str, Executor] = {"gpu": gpu}
+    executors: dict[str, Executor] = {"gpu": gpu, **backends(settings, catalogue, book)}
     if simulate:
         memory = MemoryExecutor(settings.home / "simulated.sqlite3")
-        executors |= {"data": memory, "deploy": memory}
+        executors |= {"data": memory, "deploy": memory}  # what names no backend
     room = Room(
         book=book,
         policy=PolicyInForce(source, book).current,

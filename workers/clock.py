@@ -41,6 +41,7 @@ from workers.executors.base import Observation
 from workers.hands import TOO_LATE, attend
 from workers.journal import Ending
 from workers.lanes import Lanes
+from workers.passwords import password_due
 from workers.prolonging import unconfirmed
 from workers.room import CLOCK, Room, grant_of
 
@@ -121,6 +122,8 @@ class Clock:
             self._prolong(request, now)
         elif request.status is Status.RUNNING:
             self._warn(request, now)
+            if password_due(request):
+                self._nudge_now_and_then(request, now)
         else:
             self._hurry(request, now)
 

@@ -22,11 +22,31 @@ from workers.room import WORKER, Room
 
 def decided_anew(room: Room, request: Request) -> Decided | None:
     """Ask the policy again: the same answer or a looser one is returned; anything else is entered and stops here."""
+    entry = _asked_anew(room, request)
+    goes_on = _goes_on(request, entry)
+    if goes_on is None:
+        enter(room, request, entry, free=True)
+    return goes_on
+
+
+def may_still_start(room: Room, request: Request) -> bool:
+    """Whether the policy of now would let go on what waited in its backend's line; enters nothing."""
+    return _goes_on(request, _asked_anew(room, request)) is not None
+
+
+def _goes_on(request: Request, entry: Decided | Failed | Reopened) -> Decided | None:
+    if not isinstance(entry, Decided):
+        return None
+    decision = entry.decision
+    goes_on = decision.permitted and (decision.auto or filled(decision.seats, request.votes))
+    return entry if goes_on else None
+
+
+def _asked_anew(room: Room, request: Request) -> Decided | Failed | Reopened:
     policy, people = room.policy(), room.book.people()
     asker = people.slack(request.asker)
     if asker is None:
-        enter(room, request, Failed(why="The asker is no longer known."), free=True)
-        return None
+        return Failed(why="The asker is no longer known.")
     decision = policy.decide(
         f"user:{asker}", request.form, facts_of(room.book, request.asker, except_for=request.number)
     )
@@ -39,17 +59,11 @@ def decided_anew(room: Room, request: Request) -> Decided | None:
             or policy.may_vote(f"user:{slack}", vote.seat, seat.team, request.form) is None
         ):
             why = "An approver no longer holds the role that this seat needs."
-            enter(room, request, Reopened(reviewer=vote.person, seat=vote.seat, why=why), free=True)
-            return None
+            return Reopened(reviewer=vote.person, seat=vote.seat, why=why)
     if not budgets.reserved(room.book, decision.team, request.number):
         known = budgets.left(room.book, policy, decision.team, request.form.start or room.clock())
         decision = budgets.within_budget(decision, known, request.form, policy)
-    goes_on = decision.permitted and (decision.auto or filled(decision.seats, request.votes))
-    entry = Decided(phase=Phase.DISPATCH, form_digest=request.form_digest, decision=decision)
-    if goes_on:
-        return entry
-    enter(room, request, entry, free=True)
-    return None
+    return Decided(phase=Phase.DISPATCH, form_digest=request.form_digest, decision=decision)
 
 
 def dispatch(
@@ -64,7 +78,7 @@ def dispatch(
     not_after = None if isinstance(form, Change) else window_end(form, now)
     devices: tuple[str, ...] = ()
     writes: list[Write] = []
-    if isinstance(form, GpuForm) and not_after is not None:
+    if isinstance(form, GpuForm) and not_after is not None and room.keeps_devices_of(form):
         lease = _lease(room, request, form, now, not_after)
         if lease is None:
             return None

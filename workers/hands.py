@@ -32,6 +32,8 @@ from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, StaleGrantError
 from workers.executors.base import Executor, Pending
+from workers.line import NOT_ANY_MORE, WAITED_OUT, differs, dispatch_again, runs_out, waited, waited_out
+from workers.passwords import set_password
 from workers.prolonging import prolong, unconfirmed
 from workers.revert import closing
 from workers.room import Room, grant_of, usage_of
@@ -81,6 +83,8 @@ def _step(room: Room, number: int, attempt: Attempt) -> None:
         _look_again(room, request, attempt)
     elif unconfirmed(request):
         prolong(room, request)
+    elif request.status is Status.RUNNING:
+        set_password(room, request)
     elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
         _end(room, request, attempt)
 
@@ -125,6 +129,8 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
         logger.warning("a success came late", request=request.number, taken_back=gone, detail=why)
     elif isinstance(said, Pending):
         _wait_in_line(room, request, said)
+    elif waited(request):
+        _start_in_full(room, request, executor)
     else:
         change = request.form.kind is FormKind.CHANGE
         entry: Entry = (Done if change else Started)(generation=request.generation, receipt=said)
@@ -132,14 +138,30 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
 
 
 def _wait_in_line(room: Room, request: Request, pending: Pending) -> None:
-    """Enter the backend's place in line, again only when it changed; the dispatch stands, and the sweep looks again."""
+    """Enter the backend's place in line: after each dispatch, and when it changed. The sweep looks again."""
     entry = Queued(place=pending.place, estimate=pending.estimate, why=pending.why)
-    if request.queued == entry:
-        return
-    try:
+    if not waited(request) or differs(request.queued, entry):
         enter(room, request, entry)
-    except UnlawfulError as refused:  # a ledger whose law knows no line behind a dispatch: the card says Starting
-        logger.info("it waits in the backend's line", request=request.number, why=pending.why, detail=refused.detail)
+
+
+def _start_in_full(room: Room, request: Request, executor: Executor) -> None:
+    """The window counts from now, not from when it stood in line: dispatch it again to the end that was approved."""
+    if room.book.halts().over(request.form.resource) is not None:
+        return  # nothing is dispatched during a halt; it stays in line, and the sweep comes again
+    again = dispatch_again(room, request, room.clock())
+    if again is not None:
+        _start(room, again, executor)
+    else:
+        _give_up(room, request, executor, NOT_ANY_MORE)
+
+
+def _give_up(room: Room, request: Request, executor: Executor, sentence: str) -> None:
+    """Leave the backend's line; `Failed` only once nothing of it is left there."""
+    gone, why = taken_back(request, executor)
+    if gone:
+        enter(room, request, Failed(why=sentence), free=True)
+    else:
+        logger.warning("it cannot leave the line yet; the sweep comes again", request=request.number, detail=why)
 
 
 def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
@@ -163,6 +185,10 @@ def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
         logger.error("its executor is not configured", request=request.number, executor=request.executor)
     elif given_up(request):
         end(room, request, executor)
+    elif waited(request) and waited_out(request, room.clock()):
+        _give_up(room, request, executor, WAITED_OUT)
+    elif waited(request) and runs_out(request, room.clock()):
+        _start_in_full(room, request, executor)
     elif not _over(room, request):
         _start(room, request, executor)
 

@@ -14,10 +14,10 @@ logger = structlog.get_logger(__name__)
 
 
 def devices_of(catalogue: Catalogue, pool: str, nvml: Any = None) -> tuple[str, tuple[Device, ...]]:
-    """Return (`nvml` or `catalogue`, devices) of a pool; real devices count only when the catalogue says `source = "nvml"`."""
+    """Return (source, devices) of a pool: what the driver finds with `source = "nvml"`, none for a cluster's pool."""
     if catalogue.pools[pool].source == "nvml":
         return "nvml", real_devices(catalogue, nvml)
-    return "catalogue", catalogue.devices(pool)
+    return catalogue.pools[pool].source, catalogue.devices(pool)
 
 
 def real_devices(catalogue: Catalogue, nvml: Any = None) -> tuple[Device, ...]:

@@ -34,7 +34,8 @@ class Room:
     Args:
         book: the ledger.
         policy: returns the policy in force now.
-        executors: by the scheme of the resource: `gpu`, `data`, `deploy`.
+        executors: by what `Catalogue.backend` says of a resource: `gpu`, `data`, `deploy`, `slurm:POOL`,
+            `postgres:DATABASE`.
         journal: where endings are noted when the ledger cannot be written.
         locks: folder for the locks that serialise effects on one (subject, resource).
         clock: now, aware UTC.
@@ -53,7 +54,11 @@ class Room:
 
     def executor_for(self, form: Form) -> Executor | None:
         """Return who carries out this form, None when nobody does yet."""
-        return self.executors.get(form.resource.partition(":")[0])
+        return self.executors.get(self.policy().catalogue.backend(form.resource))
+
+    def keeps_devices_of(self, form: GpuForm) -> bool:
+        """Whether the ledger hands out the pool's devices; those of a cluster come with its receipt."""
+        return self.policy().catalogue.backend(form.resource) == "gpu"
 
     def executor_of(self, request: Request) -> Executor | None:
         """Return who was told to carry out this request, None when that one is not configured any more.
@@ -108,9 +113,10 @@ def grant_of(request: Request) -> Grant:
 
 
 def usage_of(request: Request, catalogue: Catalogue) -> Usage:
-    """Return what a lease took, from its start to its end, at the catalogue's price."""
+    """Return what a lease took, from its start to its end, at the catalogue's price; time in line costs nothing."""
     start, end = request.started_at or request.dispatched_at, request.ended_at
-    held = 0 if start is None or end is None else max(0, int((end - start).total_seconds()))
+    only_in_line = request.started_at is None and request.queued is not None
+    held = 0 if start is None or end is None or only_in_line else max(0, int((end - start).total_seconds()))
     gpus = request.form.gpus if isinstance(request.form, GpuForm) else 0
     cost = catalogue.price_for(request.form, held)
     return Usage(held_s=held, gpu_s=held * gpus, cost_minor=cost, currency=catalogue.currency)

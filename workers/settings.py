@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.errors import SettingsError
@@ -36,6 +36,23 @@ class HouseSettings(BaseSettings):
         default=0, ge=0, le=65535, description="Port of the clock's metrics on 127.0.0.1. Default none"
     )
 
+    postgres_dsn: SecretStr = Field(
+        default=SecretStr(""),
+        description="How the executor logs in to the catalogue's one PostgreSQL backend (libpq). "
+        "Default `service=<name of the backend>`, from your service file",
+    )
+    slurm_rest: str = Field(
+        default="", description="slurmrestd, as `unix:/path` or `http://host:port`. Default the commands sbatch, squeue"
+    )
+    slurm_operator: str = Field(
+        default="", description="Who calls Slurm, an operator of it. Default the user that runs Quartermaster"
+    )
+    slurm_bin: Path | None = Field(default=None, description="Where Slurm's commands are. Default the usual places")
+    slurm_conf: Path | None = Field(default=None, description="Slurm's slurm.conf. Default Slurm's own")
+    accounts: Path | None = Field(
+        default=None, description="Who people are on the cluster and in databases. Default <home>/accounts.toml"
+    )
+
     @model_validator(mode="after")
     def _only_sqlite(self) -> Self:
         if self.database_url and not self.database_url.startswith("sqlite:///"):
@@ -56,6 +73,16 @@ class HouseSettings(BaseSettings):
     def key(self) -> Path:
         """The file of the key that signs checkpoints."""
         return (self.home / "keys" / "checkpoint.key").absolute()
+
+    @property
+    def slurm_records(self) -> Path:
+        """The folder of what Slurm forgets; every worker must see the same one."""
+        return (self.home / "slurm").absolute()
+
+    @property
+    def accounts_file(self) -> Path:
+        """The file that says who people are elsewhere."""
+        return (self.accounts or self.home / "accounts.toml").absolute()
 
     @property
     def leases(self) -> Path:

@@ -40,8 +40,8 @@ def card(
     told = facts(request, voice)
     if told:
         blocks.append(fields(told))
-    if request.status is Status.RUNNING and request.form.resource.startswith("gpu:"):
-        blocks.append(section(f"Run a command on them:\n`quartermaster gpu run {request.name} -- <command>`"))
+    if request.status is Status.RUNNING:
+        blocks += how_to_use(request)
     more = extension.open_standing(request, missing, voice)
     if more:
         blocks.append(section(more))
@@ -53,6 +53,17 @@ def card(
     return Message(
         text=f"{request.name}, {voice.what(request.form)}: {plain(state)}".replace(ICE, ""), blocks=tuple(blocks)
     )
+
+
+def how_to_use(request: Request) -> list[Block]:
+    """Return how the holder gets at what they hold: what the backend said, else the command of this house."""
+    said = request.receipt.note if request.receipt else ""
+    if said:
+        words, _, command = said.partition(": ")
+        return [section(f"{shown(words)}:\n`{shown(command)}`" if command else shown(said))]
+    if isinstance(request.form, GpuForm):
+        return [section(f"Run a command on them:\n`quartermaster gpu run {request.name} -- <command>`")]
+    return []
 
 
 def facts(request: Request, voice: Voice) -> list[tuple[str, str]]:
@@ -130,6 +141,8 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
         return [*first, *edit, withdraw]
     if request.status in {Status.APPROVED, Status.QUEUED}:
         return [withdraw]
+    if request.status is Status.STARTING and request.queued is not None:
+        return [button("qm_release", "Leave the line", value)]
     if request.status is Status.DENIED:
         return _after_denial(request, value)
     style = "primary" if request.status in {Status.FAILED, Status.LAPSED, Status.MISSED} else ""

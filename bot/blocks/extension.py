@@ -9,6 +9,7 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, head
 from bot.blocks.states import Missing, approvers, plain, state_line
 from bot.blocks.words import Voice, duration, either, shown
 from bot.errors import Reason, Refused
+from bot.verbs.showing import takes_password
 from ledger.nouns import DataForm, GpuForm
 from ledger.streams.request import Extension, Outcome, Request, Status, warned_at
 
@@ -47,11 +48,13 @@ def extensible(request: Request) -> bool:
 def offering(request: Request, voice: Voice, release: str = "Release") -> Block:
     """Return the row of a running card: a menu of times to extend by while there may be one, and Release."""
     value = _value(request)
-    give_back = button("qm_release", release, value)
+    give_back = [button("qm_release", release, value)]
+    if takes_password(request):
+        give_back.insert(0, button("qm_password", "Show password", value))
     chosen = [option(label, str(seconds)) for label, seconds in offers(request, voice)]
     if not chosen or not extensible(request):
-        return actions(give_back)
-    return actions(menu(EXTEND, "Extend by", chosen), give_back, block=f"{BLOCK}{value}")
+        return actions(*give_back)
+    return actions(menu(EXTEND, "Extend by", chosen), *give_back, block=f"{BLOCK}{value}")
 
 
 def ref_in(block_id: str) -> Ref | None:

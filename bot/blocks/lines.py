@@ -115,7 +115,7 @@ def _lowered(request: Request, event: _Event, _: Missing, voice: Voice) -> Line:
 
 
 def _queued(request: Request, _: _Event, __: Missing, voice: Voice) -> Line | None:
-    if request.status is not Status.QUEUED:
+    if request.status not in {Status.QUEUED, Status.STARTING} or request.queued is None:
         return None
     return Line(key="queued", text=queued(request, voice), changes=True)
 

@@ -111,6 +111,8 @@ def queued(request: Request, voice: Voice) -> str:
 
 def starting(request: Request, voice: Voice) -> str:
     """Return that it is being started; after a try that failed, how often, and what happens next."""
+    if request.queued is not None and not request.stumbles:
+        return queued(request, voice)
     if not request.stumbles:
         return ":arrows_counterclockwise: *Starting.* The approval was checked again against today's policy."
     times = "once" if request.stumbles == 1 else f"{request.stumbles} times"

@@ -166,6 +166,19 @@ def _verb(name: str) -> _Handle:
     return handle
 
 
+def _password(front: Front, body: Body, value: str, spot: Spot) -> None:
+    """Entered first, then shown: a modal that never opened is a password that nobody knows, and the next replaces it."""
+    ref = _ref(front, body, value, spot)
+    if ref is None:
+        return
+    view = front.password_view(_who(body), ref.request)
+    if isinstance(view, Refused):
+        front.after(_who(body), view, _speak(front, body, spot))
+    else:
+        front.slack.client.views_open(trigger_id=body["trigger_id"], view=view)
+        front.notifier.refresh(ref.request)
+
+
 def _why(front: Front, body: Body, value: str, spot: Spot) -> None:
     ref = _ref(front, body, value, spot)
     if ref is not None:
@@ -258,6 +271,7 @@ _HANDLERS: Final[dict[str, _Handle]] = {
     f"{extension.EXTEND}_first": _extend,
     extending.APPROVE: _agree,
     extending.DENY: _disagree,
+    "qm_password": _password,
     "qm_withdraw": _verb("withdraw"),
     "qm_accept": _verb("accept"),
     "qm_remind": _verb("remind"),

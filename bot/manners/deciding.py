@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bot.blocks import refusals, verdicts
 from bot.blocks.parts import Block, Ref
+from bot.blocks.password import password_modal
 from bot.blocks.states import plain, state_line
 from bot.blocks.words import either
 from bot.errors import Reason, Refused
@@ -111,6 +112,11 @@ class Deciding(Manners):
         return verdicts.deny_modal(
             request, ref, voice, either([voice.name_of(s) for s in missing], "and") if missing else ""
         )
+
+    def password_view(self, slack: str, number: int) -> Block | Refused:
+        """Return the modal with a new password for the holder, and for nobody else."""
+        outcome = self.desk.show_password(slack, number)
+        return outcome if isinstance(outcome, Refused) else password_modal(outcome, self._voice(slack))
 
     def bring(self, slack: str, number: int, spot: Spot) -> None:
         """Bring the card to decide on: words never vote, only the tap on what was seen does."""

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from ledger.nouns import Access, DataForm, Grant
 from workers.executors.postgres import PostgresExecutor, PostgresSettings, Product, prepare
-from workers.executors.postgres.scram import make_verifier, new_secret
+from workers.scram import make_verifier, new_secret
 
 COLUMNS = ("claim_id", "amount", "region")
 ROWS = 50

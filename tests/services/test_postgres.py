@@ -73,7 +73,8 @@ def test_the_receipt_names_login_and_view_and_says_self_ending(site):
     grant = grant_of()
     receipt = site.executor.ensure(grant)
     assert (receipt.executor, receipt.enforcement, receipt.simulated) == ("postgres", Enforcement.SELF_ENDING, False)
-    assert receipt.note == f"The login {site.role(grant)} uses {site.view}."
+    assert receipt.note.startswith(f"Use {site.view} with the login of this grant: psql ")
+    assert receipt.note.endswith(f'dbname={site.database} user={site.role(grant)}"')
     assert site.executor.enforcement is Enforcement.SELF_ENDING
 
 

@@ -17,7 +17,7 @@ from ledger.nouns import Access, Enforcement
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Observation
 from workers.executors.postgres import PostgresExecutor
-from workers.executors.postgres.scram import make_verifier, new_secret
+from workers.scram import make_verifier, new_secret
 
 pytestmark = pytest.mark.services
 PERSON = "user:" + "b" * 32
@@ -152,7 +152,8 @@ def test_a_person_with_an_account_uses_it_and_no_login_is_made(own):
     grant = own_grant()
     receipt = own.executor.ensure(grant)
     assert receipt.enforcement is Enforcement.ENFORCED
-    assert receipt.note == f"{own.name} uses {own.view} from an account of their own."
+    assert receipt.note.startswith(f"Use {own.view} with your own account: psql ")
+    assert receipt.note.endswith(f'user={own.name}"')
     with own.connect(own.name, own.secret) as session:
         assert own.count(session) == ROWS
         with pytest.raises(errors.InsufficientPrivilege):

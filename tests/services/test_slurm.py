@@ -178,7 +178,7 @@ def test_a_window_that_lies_ahead_does_not_start_before_it(desk):
     grant = a_grant(start=start)
     pending = desk.executor.ensure(grant)
     assert isinstance(pending, Pending)
-    assert (pending.place, pending.why) == (None, "Its start lies in the future.")
+    assert (pending.place, pending.why) == (0, "Its start lies in the future.")
     assert pending.estimate is not None
     assert timedelta(0) <= pending.estimate - start <= timedelta(seconds=3)
     desk.becomes_running(grant)

@@ -165,7 +165,7 @@ def test_a_dispatch_that_is_never_sealed_calls_nobody(world, monkeypatch):
 # -- a backend that queues --------------------------------------------------------------------------------------------
 
 
-def test_what_the_backend_accepted_and_did_not_start_keeps_its_dispatch_and_starts_later(world):
+def test_what_the_backend_accepted_keeps_its_dispatch_in_line_and_its_key_when_it_starts(world):
     request = world.approved()
     world.executor.behave(Mood.FULL)
     waits = attend(world.room, request.number)
@@ -176,11 +176,11 @@ def test_what_the_backend_accepted_and_did_not_start_keeps_its_dispatch_and_star
     assert world.nudged[-1] == request.number
     assert attend(world.room, request.number) is waits
     assert world.effects() == []
+    assert kinds(world, request).count("dispatched") == 1
     world.executor.behave(Mood.READY)
     assert attend(world.room, request.number) is Status.RUNNING
     after = world.now(request)
-    assert (after.grant_key, after.generation) == (before.grant_key, before.generation)
-    assert kinds(world, request).count("dispatched") == 1
+    assert (after.grant_key, after.generation) == (before.grant_key, before.generation + 1)
     assert world.effects() == ["start"]
 
 

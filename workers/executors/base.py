@@ -92,6 +92,20 @@ class Executor(Protocol):
 
 
 @runtime_checkable
+class TakesVerifiers(Protocol):
+    """An executor whose grants are logins with a password of which it is told the verifier alone."""
+
+    def set_verifier(self, grant: Grant, verifier: str) -> None:
+        """Let whoever has the secret behind `verifier` log in, and nobody with an earlier one; safe to repeat.
+
+        Raises:
+            StaleGrantError: the grant is over, or not the generation that stands.
+            BackendError: not a verifier, or the backend refused.
+        """
+        ...
+
+
+@runtime_checkable
 class Lists(Protocol):
     """An executor whose backend can say all that it holds, for comparing with the ledger."""
 

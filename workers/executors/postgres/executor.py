@@ -16,10 +16,10 @@ from workers.executors.base import Holding, Observation
 from workers.executors.postgres import ending, names
 from workers.executors.postgres.leases import Lease, note_verifier, read_lease, write_lease
 from workers.executors.postgres.roles import find_role, give_exactly, make_role, read_role, wanted_roles
-from workers.executors.postgres.scram import read_verifier
 from workers.executors.postgres.session import Session, opened
 from workers.executors.postgres.settings import PostgresSettings, Product
 from workers.executors.postgres.survey import survey
+from workers.scram import read_verifier
 
 
 class PostgresExecutor:
@@ -29,13 +29,16 @@ class PostgresExecutor:
     ended by the database at the later of their ends, and by us at the earlier. A login of its own is `self-ending`.
 
     Args:
+        name: what the ledger calls it, one name for each database.
         clock: now, to refuse what is already over; the database's own clock must agree that it is not.
     """
 
-    name = "postgres"
     simulated = False
 
-    def __init__(self, settings: PostgresSettings, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, settings: PostgresSettings, *, name: str = "postgres", clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.name = name
         self._settings = settings
         self._house = settings.house
         self._clock = clock
@@ -51,7 +54,8 @@ class PostgresExecutor:
             self._refuse_stale(session, grant)
             _check_account(session, account)
             who = self._make(session, grant, product, account)
-        return self._receipt(product, who, own=account is not None)
+            address = f"host={session.info.host} port={session.info.port} dbname={session.info.dbname}"
+        return self._receipt(product, who, address, own=account is not None)
 
     def observe(self, grant: Grant) -> Observation:
         """Return whether a role, a membership, a session or a statement of the grant is there."""
@@ -148,9 +152,10 @@ class PostgresExecutor:
             raise BackendError(f"this database has no data set {name}; name it in the catalogue and run prepare")
         return product
 
-    def _receipt(self, product: Product, who: str, *, own: bool) -> Receipt:
+    def _receipt(self, product: Product, who: str, address: str, *, own: bool) -> Receipt:
         where = f"{names.view_schema(self._house)}.{product.name}"
-        note = f"{who} uses {where} from an account of their own." if own else f"The login {who} uses {where}."
+        whose = "your own account" if own else "the login of this grant"
+        note = f'Use {where} with {whose}: psql "{address} user={who}"'
         enforcement = Enforcement.ENFORCED if own else Enforcement.SELF_ENDING
         return Receipt(executor=self.name, enforcement=enforcement, note=note)
 

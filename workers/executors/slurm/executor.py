@@ -58,9 +58,9 @@ class SlurmExecutor:
 
     Args:
         client: `SlurmCommands`, `SlurmRest` or `MemorySlurm`; `open_client` chooses by the settings.
+        name: what the ledger calls it, one name for each pool.
     """
 
-    name = "slurm"
     enforcement = Enforcement.SELF_ENDING
     simulated = False
 
@@ -69,9 +69,11 @@ class SlurmExecutor:
         settings: SlurmSettings,
         client: SlurmClient,
         *,
+        name: str = "slurm",
         clock: Callable[[], datetime] = utc_now,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.name = name
         self._settings = settings
         self._client = client
         self._records = Records(settings.folder)
@@ -111,6 +113,14 @@ class SlurmExecutor:
                     self._cancel(job)
             if forgot is not None:
                 raise forgot
+        self._let_go(grant.key)
+
+    def _let_go(self, key: str) -> None:
+        """Give Slurm the seconds that an ordinary end takes, so that whoever looks next sees it gone."""
+        for _ in range(_LOOKS):
+            if not any(job.live for job in self._carrying(key)):
+                return
+            self._pause(_BETWEEN_LOOKS_S)
 
     def holdings(self) -> tuple[Holding, ...]:
         """Return every GPU allocation of the partition, whoever made it, and what waits to become one under our keys."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.executors.postgres.scram import ITERATIONS, Verifier, make_verifier, new_secret, read_verifier
+from workers.scram import ITERATIONS, Verifier, make_verifier, new_secret, read_verifier
 
 NONCE = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")

@@ -1,0 +1,101 @@
+"""The executors of the catalogue's backends: a Slurm partition for each pool on a cluster, a database for its data sets.
+
+Nothing is connected to here: a backend that is down is no reason not to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ledger.book import Book
+from policies.backends import POSTGRES, SLURM, Database, Partition
+from policies.catalogue import Catalogue
+from workers.accounts import DatabaseAccounts, cluster_user
+from workers.errors import SettingsError
+from workers.executors.base import Executor
+from workers.executors.postgres import PostgresExecutor, PostgresSettings, Product
+from workers.executors.slurm.executor import SlurmExecutor
+from workers.executors.slurm.open import open_client
+from workers.executors.slurm.port import Account
+from workers.executors.slurm.settings import SlurmSettings
+from workers.settings import HouseSettings
+
+
+def backends(settings: HouseSettings, catalogue: Catalogue, book: Book) -> dict[str, Executor]:
+    """Return an executor for every backend that the catalogue names, by `Catalogue.backend`.
+
+    Raises:
+        SettingsError: a setting is missing or contradicts the catalogue.
+    """
+    found: dict[str, Executor] = {}
+    for pool, item in catalogue.pools.items():
+        if item.slurm is not None:
+            name = f"{SLURM}:{pool}"
+            slurm = slurm_settings(settings, item.slurm, lambda subject: book.people().slack(subject))
+            found[name] = SlurmExecutor(slurm, open_client(slurm), name=name)
+    for database in catalogue.databases.values():
+        name = f"{POSTGRES}:{database.name}"
+        accounts = DatabaseAccounts(settings.accounts_file, database.name, lambda: subjects_of(book))
+        found[name] = PostgresExecutor(postgres_settings(settings, catalogue, database, accounts), name=name)
+    return found
+
+
+def subjects_of(book: Book) -> dict[str, str]:
+    """Return every subject that is not erased, with their Slack id."""
+    return {subject: slack for subject, slack in book.people().slack_of if slack is not None}
+
+
+def slurm_settings(
+    settings: HouseSettings, partition: Partition, slack_of: Callable[[str], str | None]
+) -> SlurmSettings:
+    """Return what the Slurm executor of one pool must be told."""
+
+    def account_of(subject: str) -> Account | None:
+        found = cluster_user(settings.accounts_file, slack_of(subject))
+        return None if found is None else Account(user=found[0], account=found[1] or partition.account)
+
+    return SlurmSettings(
+        folder=settings.slurm_records,
+        partition=partition.partition,
+        types=partition.types,
+        account_of=account_of,
+        gpus_per_node=partition.gpus_per_node,
+        rest=settings.slurm_rest,
+        operator=settings.slurm_operator,
+        bin=settings.slurm_bin,
+        conf=settings.slurm_conf,
+        prefix=partition.prefix,
+    )
+
+
+def postgres_settings(
+    settings: HouseSettings, catalogue: Catalogue, database: Database, accounts: Mapping[str, str] | None = None
+) -> PostgresSettings:
+    """Return what the executor of one database must be told.
+
+    Raises:
+        SettingsError: `QM_POSTGRES_DSN` is set and there are several databases.
+    """
+    dsn = settings.postgres_dsn.get_secret_value()
+    if dsn and len(catalogue.databases) > 1:
+        there = ", ".join(catalogue.databases)
+        message = f"QM_POSTGRES_DSN serves one database and the catalogue has {there}: use a libpq service file"
+        raise SettingsError(message)
+    return PostgresSettings(
+        conninfo=dsn or f"service={database.name}",
+        products=products_of(catalogue, database),
+        accounts=accounts if accounts is not None else {},
+        known=frozenset(database.known),
+        executor=database.executor,
+        house=database.house,
+        connection_limit=database.connection_limit,
+    )
+
+
+def products_of(catalogue: Catalogue, database: Database) -> tuple[Product, ...]:
+    """Return the data sets that live in one database."""
+    return tuple(
+        Product(name=item.name, schema=item.at.schema, table=item.at.table, columns=item.columns)
+        for item in catalogue.datasets.values()
+        if item.at is not None and item.at.database == database.name
+    )
