@@ -19,9 +19,14 @@ def password_modal(password: Password, voice: Voice) -> Block:
     where = request.receipt.note if request.receipt else ""
     until = f"Until {voice.at(request.not_after)}" if request.not_after else ""
     blocks = [
-        section(shown(where)),
+        section(_as_command(shown(where))),
         section(f"Password\n```{password.secret}```"),
         section(_ONCE),
         context(request.name, until, _AGAIN, f"ledger entry {request.seq:,} says that it was shown, not what it is"),
     ]
     return modal(VIEW, "Password", "", "Done", blocks, "")
+
+
+def _as_command(where: str) -> str:
+    words, _, command = where.partition(": ")
+    return f"{words}:\n```{command}```" if command else where

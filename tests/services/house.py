@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bot.demo import running_demo
+from bot.workspace.errors import PersonError
 
 RULES = Path(__file__).resolve().parents[2] / "policies"
 
@@ -67,7 +68,13 @@ class Walk:
     def approve(self, slack, number):
         """Approve on the card that was sent to them."""
         person = self.person(slack)
-        person.click(self.newest(slack, person.dm(), f"REQ-{number}"), "Approve")
+        for _ in range(3):
+            try:
+                person.click(self.newest(slack, person.dm(), f"REQ-{number}"), "Approve")
+            except PersonError:  # the card was drawn anew between the look and the click
+                continue
+            return
+        raise AssertionError(f"{slack} could not approve REQ-{number}")
 
     def card(self, slack, ts, words, seconds=30):
         """The message at `ts`, once it holds `words`."""

@@ -69,10 +69,10 @@ export class Modal {
     const first = this.dialog.querySelector('[aria-invalid="true"]');
     const same = held && ((held.id && document.getElementById(held.id)) || (held.action && this.dialog.querySelector(`[data-action="${CSS.escape(held.action)}"]`)));
     const field = this.dialog.querySelector(".dialog-body :is(input, textarea, select, button), .dialog-foot .primary");
-    const target = (this.hasFailed && first) || same || field;
+    const target = (this.hasFailed && first) || same || field || this.dialog.querySelector(".dialog-foot .button");
     this.hasFailed = false;
     target?.focus();
-    if (target === same && held.selection[0] !== null && held.selection[0] !== undefined) target.setSelectionRange?.(...held.selection);
+    if (same && target === same && held.selection[0] !== null && held.selection[0] !== undefined) target.setSelectionRange?.(...held.selection);
   }
 
   async #act(block, element, entry) {
