@@ -1,5 +1,4 @@
-"""The human verbs: preview, submit, review, approve less, accept, withdraw, release, revoke, replace, extend, halt, lift,
-revert, show a password.
+"""The human verbs: what people do to requests, and to the desk itself; one mixin a meaning.
 
 Each one decides, appends and nudges. Who acts is always a Slack user id that the directory accepted, never text.
 A race is read again and decided again; what may not be is a `Refused`, and then nothing was written.
