@@ -97,7 +97,7 @@ def test_whoever_waits_in_the_clusters_line_gets_the_whole_window_when_it_starts
     assert request.not_after > line.not_after
     assert request.generation == 2
     every = json.loads(walk.cluster.command("squeue", "--json").stdout)["jobs"]
-    (job,) = [each for each in every if each["name"] == f"qm-REQ-{number}"]
+    (job,) = [each for each in every if (each["name"], each["job_state"]) == (f"qm-REQ-{number}", "RUNNING")]
     ends = datetime.fromtimestamp(job["end_time"], request.not_after.tzinfo)
     assert timedelta(0) <= ends - request.not_after <= timedelta(seconds=61)
 
