@@ -80,7 +80,7 @@ def test_asked_approved_used_and_revoked(walk):
 
 def test_whoever_waits_in_the_clusters_line_gets_the_whole_window_when_it_starts(walk):
     first = walk.cluster.command(
-        "sbatch", "--gres=gpu:h100:4", "--nodes=2", "--exclusive", "--wrap=sleep 300", "--time=10"
+        "sbatch", "--gres=gpu:h100:4", "--nodes=2", "--exclusive", "--wrap=sleep 300", "--time=10", "--output=/dev/null"
     )
     assert first.returncode == 0, first.stderr
     ts, number = walk.ask(MIRA, "2 h100 for 1 hour")
@@ -97,13 +97,15 @@ def test_whoever_waits_in_the_clusters_line_gets_the_whole_window_when_it_starts
     assert request.not_after > line.not_after
     assert request.generation == 2
     every = json.loads(walk.cluster.command("squeue", "--json").stdout)["jobs"]
-    (job,) = [each for each in every if each["name"] == f"qm-REQ-{number}"]
+    (job,) = [each for each in every if (each["name"], each["job_state"]) == (f"qm-REQ-{number}", "RUNNING")]
     ends = datetime.fromtimestamp(job["end_time"], request.not_after.tzinfo)
     assert timedelta(0) <= ends - request.not_after <= timedelta(seconds=61)
 
 
 def test_who_leaves_the_line_pays_nothing_and_leaves_no_job(walk):
-    walk.cluster.command("sbatch", "--gres=gpu:h100:4", "--nodes=2", "--exclusive", "--wrap=sleep 300", "--time=10")
+    walk.cluster.command(
+        "sbatch", "--gres=gpu:h100:4", "--nodes=2", "--exclusive", "--wrap=sleep 300", "--time=10", "--output=/dev/null"
+    )
     ts, number = walk.ask(MIRA, "2 h100 for 1 hour")
     waiting = walk.card(MIRA, ts, "place 1 in line")
     walk.person(MIRA).click(waiting, "Leave the line")
