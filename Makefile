@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-tests
 
-.PHONY: demo play test test-services crash-table guards check bench lock clean help
+.PHONY: demo play test test-services crash-table schedules guards check bench lock clean help
 
 help: ## What each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step
 
 crash-table: $(TEST_STAMP) ## Play every kill of the crash table and write it into workers/README.md
 	@PYTHONPATH=tests $(BIN)/python -m services.crash_table
+
+schedules: $(TEST_STAMP) ## Ten thousand random lives of leases with crashes (a thousand are in make test)
+	QM_SCHEDULES=10000 $(BIN)/pytest -n 0 tests/walk/test_schedules.py
 
 guards: $(TEST_STAMP) ## Take out one guard at a time and see its tests fail (slow)
 	@$(BIN)/python -m tests.guards

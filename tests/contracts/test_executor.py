@@ -249,7 +249,7 @@ while not Path({str(gate)!r}).exists():
     time.sleep(0.001)
 for _ in range(20):
     executor.ensure(contract.grant(Hand()))
-    print(backend.trace(key_of("a")))
+    print(backend.trace(contract.key_of("a")))
 """
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
 
