@@ -76,7 +76,8 @@ class Voice:
         if not isinstance(form, GpuForm):
             return ""
         hours = form.gpus * form.duration_s / 3600
-        return f"{hours:,.4g} GPU-hours, {self.policy.money(self.policy.catalogue.price(form))}"
+        unit = "GPU-hour" if hours == 1 else "GPU-hours"
+        return f"{hours:,.4g} {unit}, {self.policy.money(self.policy.catalogue.price(form))}"
 
     def owner(self, form: Form) -> str:
         """Return the team that owns what is asked for, without prefix."""
