@@ -24,7 +24,7 @@ from workers.executors.processes import started_at
 from workers.run import NoCommandError, NoLeaseError, run_under_lease
 
 ROOT = Path(__file__).parents[2]
-KEY, OTHER = secrets.token_hex(16), secrets.token_hex(16)  # processes of other runs carry theirs
+KEY, OTHER = (first + secrets.token_hex(16)[1:] for first in "ab")  # in order; processes of other runs carry theirs
 STUBBORN = "import signal, time, pathlib, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path(sys.argv[1]).write_text('up'); time.sleep(60)"
 
 

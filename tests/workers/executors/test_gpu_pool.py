@@ -15,7 +15,7 @@ from workers.executors import leases
 from workers.executors.base import Holding, Observation
 from workers.executors.gpu_pool import GpuPoolExecutor
 
-KEY, OTHER = secrets.token_hex(16), secrets.token_hex(16)  # processes of other runs carry theirs
+KEY, OTHER = (first + secrets.token_hex(16)[1:] for first in "ab")  # in order; processes of other runs carry theirs
 
 
 @pytest.fixture
