@@ -17,7 +17,8 @@ _VERBS: Final = frozenset(
 _AFTER: Final = frozenset(
     ["", ",", ".", "!", "?", ";", "and", "please", "pls", "plz", "for", "by", "UNTIL", "SPAN", "until", "then"]
 )
-_IDS: Final = range(100, 10**9)
+_LOWEST_ID: Final = 100
+_HIGHEST_ID: Final = 10**9 - 1
 
 
 def mark_ids(tokens: Sequence[Token], folded: str) -> list[Token]:
@@ -32,6 +33,6 @@ def _marked(tokens: Sequence[Token], at: int, folded: str) -> Token:
     digits = (
         token.kind == "num" and folded[token.start : token.end].isascii() and folded[token.start : token.end].isdigit()
     )
-    if not (verb and digits and pivot(tokens, at + 1) in _AFTER and token.value in _IDS):
+    if not (verb and digits and pivot(tokens, at + 1) in _AFTER and _LOWEST_ID <= token.value <= _HIGHEST_ID):
         return token
     return replace(token, kind="id", pivot="ID", value=int(token.value))

@@ -87,11 +87,13 @@ async function goTo(at, root = "", message = "") {
   const hooks = { openMenu: () => drawer(true), openThread };
   const room = at === "home" ? null : (roomAt(at) ?? session.rooms.channels[0] ?? session.rooms.dms[0]);
   session.at = room ? room.id : "home";
-  pane = room ? new RoomPane(part("pane"), room, hooks) : new HomePane(part("pane"), hooks);
+  const opened = room ? new RoomPane(part("pane"), room, hooks) : new HomePane(part("pane"), hooks);
+  pane = opened;
   closeThread({ quiet: true });
   part("skip").hidden = !room;
   drawRail(part("rail"), go);
-  await refreshed(room ? pane.refresh() : pane.open());
+  await refreshed(room ? opened.refresh() : opened.open());
+  if (pane !== opened) return; // Somebody went on while this was fetched.
   if (room) pane.list.toEnd();
   if (message) pane.list?.mark(message);
   if (root && room) await openThread(root);
@@ -106,8 +108,10 @@ async function openThread(root) {
   session.thread = root;
   part("thread").hidden = false;
   part("desk").classList.add("with-thread");
-  thread = new ThreadPane(part("thread"), room, root, { close: closeThread });
-  await refreshed(thread.refresh());
+  const opened = new ThreadPane(part("thread"), room, root, { close: closeThread });
+  thread = opened;
+  await refreshed(opened.refresh());
+  if (thread !== opened) return; // It was closed, or another was opened, while this was fetched.
   thread.list.toEnd();
   if (!narrow.matches) thread.composer.field.focus();
   else part("thread").querySelector(".bare").focus();

@@ -17,6 +17,15 @@ export function node(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Make these the children, in this order; what stays keeps its place in the page, and so its focus and a press that goes on. */
+export function arrange(parent, wanted) {
+  const staying = new Set(wanted);
+  for (const child of [...parent.children]) if (!staying.has(child)) child.remove();
+  wanted.forEach((element, index) => {
+    if (parent.children[index] !== element) parent.insertBefore(element, parent.children[index] ?? null);
+  });
+}
+
 function listen(element, listeners) {
   for (const [event, listener] of Object.entries(listeners)) element.addEventListener(event, listener);
 }

@@ -2,7 +2,7 @@
 
 import { download, post } from "./api.js";
 import { drawBlocks, isCard } from "./blocks.js";
-import { icon, node } from "./dom.js";
+import { arrange, icon, node } from "./dom.js";
 import { face } from "./face.js";
 import { draw, plain, words } from "./mrkdwn.js";
 import { session } from "./session.js";
@@ -40,7 +40,7 @@ export class MessageList {
     }
     if (!messages.length && this.empty) wanted.push(this.#keep(kept, "empty", this.empty, () => node("p", { class: "quiet" }, this.empty)));
     this.drawn = kept;
-    this.#arrange(wanted);
+    arrange(this.element, wanted);
     this.#refocus(held);
     if (atEnd) this.toEnd();
   }
@@ -68,14 +68,6 @@ export class MessageList {
     const entry = before?.content === content ? before : { content, element: make() };
     kept.set(key, entry);
     return entry.element;
-  }
-
-  #arrange(wanted) {
-    const staying = new Set(wanted);
-    for (const child of [...this.element.children]) if (!staying.has(child)) child.remove();
-    wanted.forEach((element, index) => {
-      if (this.element.children[index] !== element) this.element.insertBefore(element, this.element.children[index] ?? null);
-    });
   }
 
   #focus() {

@@ -1,19 +1,23 @@
-// The rail: act as, channels, direct messages, the app's Home.
+// The rail: act as, channels, direct messages, the app's Home. An entry keeps its button for as long as it is there:
+// a press that goes on while something is told anew still counts.
 
-import { icon, node, spoken } from "./dom.js";
+import { arrange, icon, node, spoken } from "./dom.js";
 import { face } from "./face.js";
 import { session } from "./session.js";
 
+const items = new Map(); // from an entry's key to its place in the list, which holds its button
+const groups = new Map(); // from a group's title to its heading and its list
+
 /**
- * Draw the rail anew; the focus stays on the same entry.
+ * Draw what is there now.
  * @param {HTMLElement} rail
  * @param {{actAs: (user: string) => void, goTo: (at: string) => void}} go
  */
 export function drawRail(rail, go) {
-  const focused = rail.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const { boot, rooms, at } = session;
-  rail.replaceChildren(
-    node("div", { class: "brand" }, face(boot.bot.id, { small: true }), node("span", {}, boot.workspace)),
+  if (!rail.children.length) rail.append(node("div", { class: "brand" }, face(boot.bot.id, { small: true }), node("span", {}, boot.workspace)));
+  arrange(rail, [
+    rail.firstElementChild,
     ...group("Act as", boot.people.map((person) => personEntry(person, go))),
     ...group("Channels", rooms.channels.map((room) => entry({
       key: room.id, current: at === room.id, unread: room.unread, badge: room.calls, name: room.name,
@@ -24,13 +28,17 @@ export function drawRail(rail, go) {
       sign: face(room.with, { small: true }), on: () => go.goTo(room.id),
     }))),
     ...group("App", [entry({ key: "home", current: at === "home", name: "Home", sign: node("span", { class: "sign" }, icon("home")), on: () => go.goTo("home") })]),
-  );
-  if (focused) rail.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  ]);
 }
 
 function group(title, entries) {
-  const id = `rail-${title.toLowerCase().replaceAll(" ", "-")}`;
-  return [node("h2", { id }, title), node("ul", { "aria-labelledby": id }, entries.map((each) => node("li", {}, each)))];
+  if (!groups.has(title)) {
+    const id = `rail-${title.toLowerCase().replaceAll(" ", "-")}`;
+    groups.set(title, [node("h2", { id }, title), node("ul", { "aria-labelledby": id })]);
+  }
+  const [heading, list] = groups.get(title);
+  arrange(list, entries);
+  return [heading, list];
 }
 
 function personEntry(person, go) {
@@ -45,6 +53,11 @@ function personEntry(person, go) {
 function entry({ key, current, unread = 0, badge = 0, name, title = "", sign, note = null, on }) {
   const who = node("span", { class: "who" }, node("span", {}, name), title ? node("span", { class: "title" }, title) : null);
   const count = badge ? node("span", { class: "badge" }, String(badge), spoken(" unread")) : unread ? spoken("unread") : null;
-  const attributes = { type: "button", class: unread ? "fresh" : null, "aria-current": String(current), "data-key": key, title: title ? `${name}, ${title}` : name };
-  return node("button", { ...attributes, on: { click: on } }, sign, who, note, count);
+  if (!items.has(key)) items.set(key, node("li", {}, node("button", { type: "button", "data-key": key, on: { click: on } })));
+  const button = items.get(key).firstElementChild;
+  button.className = unread ? "fresh" : "";
+  button.setAttribute("aria-current", String(current));
+  button.title = title ? `${name}, ${title}` : name;
+  button.replaceChildren(...[sign, who, note, count].filter(Boolean));
+  return items.get(key);
 }

@@ -522,3 +522,43 @@ def test_the_focus_stays_in_a_modal_whichever_way_one_tabs(visit, asked):
         for _ in range(12):
             page.keyboard.press(key)
             assert page.evaluate("document.activeElement.closest('dialog') !== null")
+
+
+def test_a_room_that_is_left_while_it_is_fetched_takes_nothing_with_it(visit):
+    page = visit()
+    held = []
+    page.route("**/ui/messages**", lambda route: held.append(route))
+    rail = page.get_by_role("navigation")
+    rail.get_by_role("button", name="pair", exact=True).click()
+    rail.get_by_role("button", name="Home", exact=True).click()
+    expect(page.get_by_text("Verified")).to_be_visible()
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(200)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Quartermaster")
+    expect(page).to_have_url(re.compile("at=home$"))
+    expect(page.locator("#toasts")).to_be_empty()
+
+
+def test_a_thread_that_is_closed_while_it_is_fetched_stays_closed(visit, asked):
+    page = visit()
+    held = []
+    page.route("**/ui/messages**thread=*", lambda route: held.append(route))
+    page.locator(".message").first.hover()
+    page.locator("[data-action=reply], [data-action=replies]").first.click()
+    page.get_by_role("button", name="Close thread").click()
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(200)
+    expect(page.get_by_role("complementary", name="Thread")).to_have_count(0)
+
+
+def test_a_press_that_goes_on_while_something_is_told_anew_still_counts(visit, server):
+    page = visit()
+    entry = page.get_by_role("navigation").get_by_role("button", name="pair")
+    entry.hover()
+    page.mouse.down()
+    server.person("U02INES").say("pair", "something new")
+    expect(entry).to_have_class("fresh")
+    page.mouse.up()
+    expect(page.get_by_role("heading", level=1)).to_have_text("# pair")
