@@ -72,8 +72,8 @@ def _denied(draft_id: str, preview: Preview, voice: Voice) -> list[dict[str, obj
     buttons = [button("qm_edit", "Edit", draft_id), button("qm_confirm", "Ask all the same", draft_id)]
     near = preview.nearest
     if near is not None:
-        parts = (voice.what(near.form), voice.when(near.form), voice.cost(near.form))
-        what = ", ".join(part for part in parts if part)
+        window = voice.when(near.form) if near.form.start else ""  # its length stands in the words for what it is
+        what = ", ".join(part for part in (voice.what(near.form), window, voice.cost(near.form)) if part)
         blocks.append(section(f"*Nearest request that would pass*\n{what}. {near.decision.why}"))
         buttons.insert(0, button("qm_nearest", near.label, draft_id, "primary"))
     blocks.append(context("Nothing is sent yet. Asking all the same is entered in the ledger as denied."))
