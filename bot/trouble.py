@@ -15,6 +15,8 @@ from bot.tables import Tables
 from ledger.streams.request import Request, Status
 
 AGAIN: Final = timedelta(hours=1)
+PATIENCE: Final = timedelta(seconds=10)
+"""How long the last try may take to be seen gone, so that what is over at once is told once."""
 DUTY: Final = "trouble"
 ADMIN: Final = "role:admin"
 
@@ -34,10 +36,10 @@ class Trouble:
         self._voice = voice
 
     def notice(self, number: int) -> None:
-        """Owe the admins a word about a request that was given up; a second call owes nothing more."""
+        """Owe the admins a word about a request that was given up: at once when it is over, else when it had time to."""
         request = self._desk.book.request(number)
         if request is not None and given_up(request):
-            self._tables.owe(f"{DUTY}:{number}", self._clock())
+            self._tables.owe(f"{DUTY}:{number}", self._clock() + (timedelta() if request.final else PATIENCE))
 
     def tell(self, name: str) -> None:
         """Tell every admin how it stands, once an hour as long as it is not over."""

@@ -46,6 +46,7 @@ def test_what_was_given_up_and_is_not_gone_is_said_to_the_asker_and_hourly_to_th
     for _ in range(4):
         attend(room, number)
     mira.wait(lambda: "not tried again" in text_of(message_at(mira, ROOM, ts)))
+    stage.pass_time(seconds=10)
     kofi.wait(lambda: told(stage, KOFI))
     assert "is not seen gone" in text_of(told(stage, KOFI)[0])
     assert told(stage, INES) == []
