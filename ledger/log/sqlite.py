@@ -21,6 +21,7 @@ from ledger.log.group import GroupCommit, Waiter
 from ledger.log.memory import utc_now
 from ledger.log.reading import Reading
 from ledger.log.ready import make_ready
+from ledger.log.renewing import renew
 from ledger.log.rows import told
 from ledger.log.schema import SCHEMA
 from ledger.log.store import Clock, Move, Projector, Receipt
@@ -36,7 +37,7 @@ class SqliteStore(Reading):
     Args:
         path: the database; made, with its folder, unless `read_only`.
         projectors: fold each entry into read models, in its transaction.
-        schema: their tables; idempotent statements.
+        schema: their tables; idempotent statements. When they changed, the tables are made anew from the entries.
         clock: now, for `at`.
         read_only: never write, not even tables; for verifying somebody else's file.
 
@@ -109,8 +110,9 @@ class SqliteStore(Reading):
             with self._turnstile.pass_through():
                 tx = self._connect()
                 tx.execute("BEGIN IMMEDIATE")
-                for statement in (*SCHEMA, *schema):
+                for statement in SCHEMA:
                     tx.execute(statement)
+                renew(tx, schema, self._projectors)
                 tx.execute("COMMIT")
         except (sqlite3.Error, OSError, ReadOnlyError) as error:
             self._drop_writer()
