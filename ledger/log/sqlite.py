@@ -25,10 +25,13 @@ from ledger.log.renewing import renew
 from ledger.log.rows import told
 from ledger.log.schema import SCHEMA
 from ledger.log.store import Clock, Move, Projector, Receipt
+from ledger.log.turns import Turns
 from ledger.log.turnstile import Turnstile
 
 _FORK_S: Final = 1.0
 _TRIES: Final = 5
+TURN_S: Final = 30.0
+"""How long those who lost a race wait for their turn: fifty of them are through in a second or two."""
 
 
 class SqliteStore(Reading):
@@ -60,6 +63,7 @@ class SqliteStore(Reading):
         self._read_only = read_only
         self._is_still = False
         self._turnstile = Turnstile(self._path, BUSY_S)
+        self._turns = Turns(self._path, TURN_S)
         self._fresh()
         _OPEN.add(self)
         if not read_only:
@@ -100,6 +104,7 @@ class SqliteStore(Reading):
         # What could not be closed in time stays open and unused: closing it here could end locks of ours.
         _INHERITED.append((self._writer, self._readers))
         self._turnstile.forget_parent()
+        self._turns.forget_parent()
         self._is_still = False
         self._fresh()
 
@@ -127,6 +132,14 @@ class SqliteStore(Reading):
         ready = make_ready(moves)
         self._refuse_read_only()
         return self._group.append(ready)
+
+    def in_turn(self) -> AbstractContextManager[None]:
+        """Let those who lost a race decide again one after the other, over threads and processes."""
+        return self._turns.take()
+
+    def waited_for(self) -> bool:
+        """Whether somebody has a turn now, or waits for one."""
+        return self._turns.waited_for()
 
     def _commit(self, batch: list[Waiter]) -> None:
         """Write the batch in one transaction; what fails alone fails only its own waiter."""
