@@ -117,7 +117,7 @@ class GpuPoolExecutor:
 
     def forget(self, over: Callable[[str], bool]) -> int:
         """Drop what bars the generations of grants that are `over`: the ledger itself starts them no more."""
-        with _files(), alone(self._folder):
+        with _files():
             return forget_ended(self._folder, over)
 
     def _later(self, grant: Grant) -> bool:

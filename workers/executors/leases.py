@@ -97,8 +97,9 @@ def ended(folder: Path, key: str) -> int:
 def forget_ended(folder: Path, over: Callable[[str], bool]) -> int:
     """Take away the `.ended` of every key that is `over`; return how many there were."""
     gone = [path for path in folder.glob("*.ended") if over(path.stem)]
-    for path in gone:
-        path.unlink(missing_ok=True)
+    with alone(folder):
+        for path in gone:
+            path.unlink(missing_ok=True)
     return len(gone)
 
 
