@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ledger.errors import UnlawfulError, VersionConflictError
+from ledger.index import SCHEMA, project
 from ledger.log.memory import MemoryStore
 from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Clock, Move, Receipt, Store, Stored
@@ -28,7 +29,7 @@ from ledger.streams.law import Place
 from ledger.streams.pool import Pool
 from ledger.streams.request import Request
 from ledger.streams.watch import Watch
-from ledger.views import SCHEMA, RequestIndex, project
+from ledger.views import RequestIndex
 
 FIRST_NUMBER: Final = 1001
 _CACHED_STREAMS: Final = 4096

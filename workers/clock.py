@@ -19,6 +19,7 @@ import structlog
 
 from ledger.book import Write
 from ledger.errors import BusyError, LedgerError, ReadOnlyError, UnlawfulError, VersionConflictError
+from ledger.index import RECEIPT_GRACE
 from ledger.nouns import FormKind
 from ledger.streams.codec import Entry
 from ledger.streams.request import (
@@ -32,7 +33,6 @@ from ledger.streams.request import (
     Warned,
     warned_at,
 )
-from ledger.views import RECEIPT_GRACE
 from workers.deadlines import lapsed, missed
 from workers.eligibility import Eligibility, disqualify
 from workers.entering import enter

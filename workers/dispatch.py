@@ -10,7 +10,7 @@ from ledger.book import Write
 from ledger.nouns import Change, GpuForm, window_end
 from ledger.streams.codec import Entry
 from ledger.streams.pool import Booked, Leased, Pool
-from ledger.streams.request import Decided, Dispatched, Failed, Phase, Queued, Reopened, Request, Status
+from ledger.streams.request import Decided, Dispatched, Failed, Phase, Queued, Reopened, Request
 from ledger.streams.seats import filled
 from policies import budgets
 from policies.facts import facts_of
@@ -131,18 +131,10 @@ def _lease(
 
 def _queue(room: Room, request: Request, form: GpuForm, pool: Pool) -> None:
     """Enter the place in line, once: again only when it changed."""
-    ahead = [
-        other
-        for number in room.book.requests.open()
-        if number < request.number
-        and (other := room.book.request(number)) is not None
-        and other.status in {Status.QUEUED, Status.APPROVED}
-        and other.form.resource == form.resource
-    ]
     free = len(pool.free_now(form.gpu_type))
     ends = sorted(lease.end for lease in pool.leases)
     entry = Queued(
-        place=len(ahead) + 1,
+        place=room.book.requests.ahead(form.resource, request.number) + 1,
         estimate=ends[0] if ends else None,
         why=f"{free} of {pool.total(form.gpu_type)} devices are free; {form.gpus} are needed.",
     )

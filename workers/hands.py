@@ -152,27 +152,21 @@ def _start_in_full(room: Room, request: Request, executor: Executor) -> None:
     if again is not None:
         _start(room, again, executor)
     else:
-        _give_up(room, request, executor, NOT_ANY_MORE)
+        _fail(room, request, executor, NOT_ANY_MORE)
 
 
-def _give_up(room: Room, request: Request, executor: Executor, sentence: str) -> None:
-    """Leave the backend's line; `Failed` only once nothing of it is left there."""
+def _fail(room: Room, request: Request, executor: Executor, sentence: str) -> None:
+    """Enter `Failed` only once nothing is left behind, in the backend's line or started; else the sweep comes again."""
     gone, why = taken_back(request, executor)
     if gone:
         enter(room, request, Failed(why=sentence), free=True)
     else:
-        logger.warning("it cannot leave the line yet; the sweep comes again", request=request.number, detail=why)
+        logger.warning("it may be there yet; the sweep comes again", request=request.number, detail=why)
 
 
 def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
-    """Enter `Failed` only once nothing is left behind; otherwise the sweep comes again."""
     logger.warning("executor failed", request=request.number, executor=executor.name, detail=detail)
-    gone, why = taken_back(request, executor)
-    if gone:
-        sentence = f"{executor.name} could not start it. You hold nothing and nothing is charged."
-        enter(room, request, Failed(why=sentence), free=True)
-    else:
-        logger.warning("it may have started; the sweep comes again", request=request.number, detail=why)
+    _fail(room, request, executor, f"{executor.name} could not start it. You hold nothing and nothing is charged.")
 
 
 def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
@@ -186,7 +180,7 @@ def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
     elif given_up(request):
         end(room, request, executor)
     elif waited(request) and waited_out(request, room.clock()):
-        _give_up(room, request, executor, WAITED_OUT)
+        _fail(room, request, executor, WAITED_OUT)
     elif waited(request) and runs_out(request, room.clock()):
         _start_in_full(room, request, executor)
     elif not _over(room, request):

@@ -17,12 +17,14 @@ from ledger.book import Write
 from ledger.errors import BusyError, LedgerError, ReadOnlyError, VersionConflictError
 from ledger.streams.watch import Beat
 from workers.errors import BackendError
-from workers.executors.base import Executor, Lists
+from workers.executors.base import Executor, Forgets, Lists
 from workers.reconcile import PAUSE_S, Keys, reconcile, unseen
 from workers.room import CLOCK, Room
 
 logger = structlog.get_logger(__name__)
 
+FORGET_AFTER: Final = timedelta(days=1)
+"""How long a grant that was taken back stays barred at its backend: longer than any worker can be late."""
 EACH: Final = timedelta(minutes=5)
 """How long a side door may stand unseen at most, while backends answer."""
 BEAT: Final = timedelta(hours=1)
@@ -89,6 +91,7 @@ class Watchman:
         keys = self._keys.setdefault(executor.name, Keys(self._room.book))
         try:
             reconcile(self._room, executor, keys, pause_s=self._pause_s)
+            forget(self._room, executor, keys)
         except BackendError as error:
             self._unseen(executor, f"{executor.name} could not be read: {error.detail}")
         except (LedgerError, OSError) as error:
@@ -128,3 +131,15 @@ class Watchman:
 def _fault(what: str, error: Exception) -> None:
     """Log a fault that nobody thought of, plainly: no values of variables, which may be personal."""
     logger.error("could not look for side doors", about=what, trace="".join(traceback.format_exception(error)))
+
+
+def forget(room: Room, executor: Executor, keys: Keys) -> None:
+    """Let the executor drop its notes of grants whose request is over in the ledger, and was so a day ago."""
+
+    def over(key: str) -> bool:
+        request = keys.request(key)
+        return request is not None and request.final and room.clock() >= request.since + FORGET_AFTER
+
+    if isinstance(executor, Forgets):
+        count = executor.forget(over)
+        logger.info("forgot what is over", backend=executor.name, count=count)

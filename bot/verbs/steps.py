@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -23,9 +22,7 @@ from policies.decide import Policy
 from policies.grounds import Grounds
 
 TRIES: Final = 60
-"""How often a lost race is decided again: as many as may well ask for the last of something at once."""
-PAUSE_S: Final = 0.05
-"""The longest pause before that, so that those who lost together do not come back together."""
+"""How often somebody in turn may still lose to those who come for the first time."""
 DESK: Final = "svc:desk"
 T = TypeVar("T")
 
@@ -43,17 +40,8 @@ class Steps:
 
     def subject(self, slack: str) -> str:
         """Return the subject of a Slack user whom the directory accepted, enrolling them when new."""
-        for _ in range(TRIES):
-            people = self.book.people()
-            known = people.subject(slack)
-            if known is not None:
-                return known
-            entry = Enrolled(subject=new_subject(), slack=Personal(slack))
-            try:
-                self.book.append(Write(stream="people", expected=people.version, entries=(entry,), actor=DESK))
-            except (VersionConflictError, UnlawfulError):
-                continue
-        return self._known(slack)
+        known = self.book.people().subject(slack)
+        return known if known is not None else self._until_landed(lambda: self._enrolled(slack))
 
     def slack(self, subject: str) -> str | None:
         """Return the Slack user behind a subject, None once erased."""
@@ -172,22 +160,33 @@ class Steps:
         return request if request is not None else Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
 
     def _retry(self, attempt: Callable[[], T | Refused]) -> T | Refused:
-        for lost in range(TRIES):
-            try:
-                return attempt()
-            except VersionConflictError:
-                time.sleep(random.uniform(0, PAUSE_S) if lost else 0)  # noqa: S311 no secret hangs on it
-            except UnlawfulError as error:
-                return Refused(reason=Reason.CHANGED, detail=error.detail)
-            except (ReadOnlyError, BusyError) as error:
-                return Refused(reason=Reason.UNAVAILABLE, detail=error.detail)
-        return Refused(reason=Reason.UNAVAILABLE, detail="too many people at once")
+        try:
+            return self._until_landed(attempt)
+        except UnlawfulError as error:
+            return Refused(reason=Reason.CHANGED, detail=error.detail)
+        except (ReadOnlyError, BusyError) as error:
+            return Refused(reason=Reason.UNAVAILABLE, detail=error.detail)
 
-    def _known(self, slack: str) -> str:
-        subject = self.book.people().subject(slack)
-        if subject is None:
-            raise BusyError("enrolment")
-        return subject
+    def _until_landed(self, attempt: Callable[[], T]) -> T:
+        """Decide at once while nobody waits for a turn; what was lost in a race is decided again in turn."""
+        if not self.book.store.waited_for():
+            with suppress(VersionConflictError):
+                return attempt()
+        with self.book.store.in_turn():
+            for _ in range(TRIES):
+                with suppress(VersionConflictError):
+                    return attempt()
+        raise BusyError("too many people at once")
+
+    def _enrolled(self, slack: str) -> str:
+        """Return the subject of somebody who was not known a moment ago, enrolling them if that is still so."""
+        people = self.book.people()
+        known = people.subject(slack)
+        if known is not None:
+            return known
+        entry = Enrolled(subject=new_subject(), slack=Personal(slack))
+        self.book.append(Write(stream="people", expected=people.version, entries=(entry,), actor=DESK))
+        return entry.subject
 
     @staticmethod
     def _pool_of(form: Form) -> str | None:

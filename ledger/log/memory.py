@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 from ledger.log import kernel, rows
@@ -34,6 +34,7 @@ class MemoryStore(Reading):
     ) -> None:
         self._tx = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._lock = threading.RLock()
+        self._turn = threading.RLock()
         self._projectors = tuple(projectors)
         self._clock = clock
         kernel.prepare(self._tx)
@@ -55,6 +56,14 @@ class MemoryStore(Reading):
         if isinstance(outcome, Receipt):
             return outcome
         raise rows.told(outcome)
+
+    def in_turn(self) -> AbstractContextManager[object]:
+        """Let those who lost a race decide again one after the other."""
+        return self._turn
+
+    def waited_for(self) -> bool:
+        """Whether somebody has a turn now: not known, and nobody is kept waiting by guessing no."""
+        return False
 
     def erase(self, commitments: Iterable[bytes]) -> int:
         """Delete the values behind these commitments; return how many there were."""

@@ -21,13 +21,17 @@ from ledger.log.group import GroupCommit, Waiter
 from ledger.log.memory import utc_now
 from ledger.log.reading import Reading
 from ledger.log.ready import make_ready
+from ledger.log.renewing import renew
 from ledger.log.rows import told
 from ledger.log.schema import SCHEMA
 from ledger.log.store import Clock, Move, Projector, Receipt
+from ledger.log.turns import Turns
 from ledger.log.turnstile import Turnstile
 
 _FORK_S: Final = 1.0
 _TRIES: Final = 5
+TURN_S: Final = 30.0
+"""How long those who lost a race wait for their turn: fifty of them are through in a second or two."""
 
 
 class SqliteStore(Reading):
@@ -36,7 +40,7 @@ class SqliteStore(Reading):
     Args:
         path: the database; made, with its folder, unless `read_only`.
         projectors: fold each entry into read models, in its transaction.
-        schema: their tables; idempotent statements.
+        schema: their tables; idempotent statements. When they changed, the tables are made anew from the entries.
         clock: now, for `at`.
         read_only: never write, not even tables; for verifying somebody else's file.
 
@@ -59,6 +63,7 @@ class SqliteStore(Reading):
         self._read_only = read_only
         self._is_still = False
         self._turnstile = Turnstile(self._path, BUSY_S)
+        self._turns = Turns(self._path, TURN_S)
         self._fresh()
         _OPEN.add(self)
         if not read_only:
@@ -99,6 +104,7 @@ class SqliteStore(Reading):
         # What could not be closed in time stays open and unused: closing it here could end locks of ours.
         _INHERITED.append((self._writer, self._readers))
         self._turnstile.forget_parent()
+        self._turns.forget_parent()
         self._is_still = False
         self._fresh()
 
@@ -109,8 +115,9 @@ class SqliteStore(Reading):
             with self._turnstile.pass_through():
                 tx = self._connect()
                 tx.execute("BEGIN IMMEDIATE")
-                for statement in (*SCHEMA, *schema):
+                for statement in SCHEMA:
                     tx.execute(statement)
+                renew(tx, schema, self._projectors)
                 tx.execute("COMMIT")
         except (sqlite3.Error, OSError, ReadOnlyError) as error:
             self._drop_writer()
@@ -125,6 +132,14 @@ class SqliteStore(Reading):
         ready = make_ready(moves)
         self._refuse_read_only()
         return self._group.append(ready)
+
+    def in_turn(self) -> AbstractContextManager[None]:
+        """Let those who lost a race decide again one after the other, over threads and processes."""
+        return self._turns.take()
+
+    def waited_for(self) -> bool:
+        """Whether somebody has a turn now, or waits for one."""
+        return self._turns.waited_for()
 
     def _commit(self, batch: list[Waiter]) -> None:
         """Write the batch in one transaction; what fails alone fails only its own waiter."""

@@ -7,6 +7,7 @@ what it holds. `MemoryStore` (memory.py) and `SqliteStore` (sqlite.py) both pass
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -122,6 +123,17 @@ class Store(Protocol):
             ReadOnlyError: the database cannot be written.
             BusyError: the lock could not be had in time.
         """
+        ...
+
+    def in_turn(self) -> AbstractContextManager[object]:
+        """Hold the turn of those who lost a race; whoever decides again meanwhile is alone among them.
+
+        The same thread may take it again inside. Raises BusyError when it did not come in time.
+        """
+        ...
+
+    def waited_for(self) -> bool:
+        """Return whether somebody waits for their turn: whoever comes now would be unfair to go before them."""
         ...
 
     def read(self, stream: str, after: int = 0) -> list[Stored]:

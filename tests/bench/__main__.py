@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import ledger, policies, workers
+from tests.bench import asking, ledger, policies, workers
 
 
 def main() -> None:
@@ -19,6 +19,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for row in workers.rows(Path(folder)):
             table.add_row(*row)
+        name = f"asking with {asking.MANY:,} open requests against {asking.FEW}"
+        table.add_row(name, f"{asking.ratio(Path(folder)):.2f}", "<= 1.2")
         for name, measure, reach in policies.ROWS:
             table.add_row(name, f"{measure(Path(folder)):.2f}", reach)
     Console().print(table)

@@ -47,19 +47,24 @@ FORMS = {
 }
 
 
+def write_open_rules(folder):
+    """Write the shipped rules, opened so far that a test can ask for much at once."""
+    folder.mkdir(parents=True)
+    for name in FILES:
+        text = (RULES / name).read_text()
+        for old, new in OPEN.get(name, ()):
+            assert text.count(old) == 1 or name == "policy.csv", old
+            assert old in text, old
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+
+
 class Place:
     """A house, its desk in this process, and the processes of the hands beside it."""
 
     def __init__(self, home):
         self.asking = threading.Lock()
-        (home / "policies").mkdir(parents=True)
-        for name in FILES:
-            text = (RULES / name).read_text()
-            for old, new in OPEN.get(name, ()):
-                assert text.count(old) == 1 or name == "policy.csv", old
-                assert old in text, old
-                text = text.replace(old, new)
-            (home / "policies" / name).write_text(text)
+        write_open_rules(home / "policies")
         self.home, self.orders = home, home / "orders"
         self.orders.mkdir()
         self.settings = HouseSettings(home=home, policies=home / "policies")

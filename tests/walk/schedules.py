@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +19,7 @@ from conftest import MIRA, Hand, World, make_world
 
 from ledger.book import open_memory
 from ledger.nouns import Access, DataForm, Form, GpuForm
-from ledger.streams.request import Request, Status
+from ledger.streams.request import FINAL, Request, Status
 from policies.decide import Policy
 from workers.clock import Clock
 from workers.executors.memory import _SCHEMA, MemoryExecutor
@@ -29,6 +29,13 @@ from workers.room import Room
 GRACE = timedelta(seconds=60)
 """How long a lease may be alive past its end once the clock runs again."""
 HOUR = 3600
+
+
+HOLDING = frozenset(Status) - FINAL - {Status.SUBMITTED, Status.WAITING}
+
+
+def gpus_of(request: Request) -> int:
+    return request.form.gpus if isinstance(request.form, GpuForm) else 0
 
 
 class CrashError(BaseException):
@@ -198,6 +205,7 @@ class Life:
     def check(self) -> None:
         """Nothing running was ended early, by whatever: also not by the end of another lease of the same thing."""
         alive, effects = self.backend.alive(), Counter(self.backend.effects())
+        self._standing_is_true()
         for request in self.requests():
             if request.status is Status.RUNNING and not self._due(request):
                 assert request.grant_key in alive, f"{request.name} was cut early"
@@ -207,6 +215,19 @@ class Life:
             if request.final:
                 assert request.grant_key not in alive, f"{request.name} is over and alive"
                 self.over.add(request.number)
+
+    def _standing_is_true(self) -> None:
+        """What is counted of a person's requests is what the requests themselves say."""
+        counted, mine = self.world.book.requests.standing, defaultdict(list)
+        for request in self.requests():
+            mine[request.beneficiary].append(request)
+        for subject, requests in mine.items():
+            waiting = sum(request.status is Status.WAITING for request in requests)
+            held = sum(gpus_of(request) for request in requests if request.status in HOLDING)
+            assert counted(subject) == (waiting, held), subject
+            own = requests[-1]
+            one = (own.status is Status.WAITING, gpus_of(own) if own.status in HOLDING else 0)
+            assert counted(subject, except_for=own.number) == (waiting - one[0], held - one[1]), own.name
 
     def requests(self) -> list[Request]:
         """Return every request of this schedule that was not over when it was last looked at."""

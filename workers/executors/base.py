@@ -6,6 +6,7 @@ returns or raises within seconds: a client to a backend is given its timeouts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -124,4 +125,13 @@ class TakesAway(Protocol):
         Raises:
             BackendError: the backend did not do it; look at `holdings` again.
         """
+        ...
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """An executor that keeps a note of each grant that it took back, and need not keep it for ever."""
+
+    def forget(self, over: Callable[[str], bool]) -> int:
+        """Drop the notes of grants whose key is `over`: nobody can start those again; return how many there were."""
         ...

@@ -16,7 +16,17 @@ from ledger.book import utc_now
 from ledger.nouns import Enforcement, Grant, Receipt
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Holding, Observation
-from workers.executors.leases import Lease, alive_under, alone, end_lease, ended, leases, read_lease, write_lease
+from workers.executors.leases import (
+    Lease,
+    alive_under,
+    alone,
+    end_lease,
+    ended,
+    forget_ended,
+    leases,
+    read_lease,
+    write_lease,
+)
 from workers.executors.pool_doors import holdings_of, take_away
 from workers.executors.processes import end
 
@@ -104,6 +114,11 @@ class GpuPoolExecutor:
         """End a lease that no grant explains, with whatever runs under it; or the process, or the file, that is foreign."""
         with _files():
             take_away(self._folder, holding, self._grace_s)
+
+    def forget(self, over: Callable[[str], bool]) -> int:
+        """Drop what bars the generations of grants that are `over`: the ledger itself starts them no more."""
+        with _files():
+            return forget_ended(self._folder, over)
 
     def _later(self, grant: Grant) -> bool:
         """Whether a later generation holds the key; a lease that cannot be read is not protected."""

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,6 +92,15 @@ def ended(folder: Path, key: str) -> int:
     except (ValueError, KeyError, TypeError):
         return BARRED
     return generation if type(generation) is int else BARRED
+
+
+def forget_ended(folder: Path, over: Callable[[str], bool]) -> int:
+    """Take away the `.ended` of every key that is `over`; return how many there were."""
+    gone = [path for path in folder.glob("*.ended") if over(path.stem)]
+    with alone(folder):
+        for path in gone:
+            path.unlink(missing_ok=True)
+    return len(gone)
 
 
 def leases(folder: Path) -> dict[str, Lease | None]:
