@@ -527,7 +527,7 @@ def test_the_focus_stays_in_a_modal_whichever_way_one_tabs(visit, asked):
 def test_a_room_that_is_left_while_it_is_fetched_takes_nothing_with_it(visit):
     page = visit()
     held = []
-    page.route("**/ui/messages**", lambda route: held.append(route))
+    page.route("**/ui/messages**", lambda route: held.append(route))  # noqa: PLW0108 Playwright marks the function
     rail = page.get_by_role("navigation")
     rail.get_by_role("button", name="pair", exact=True).click()
     rail.get_by_role("button", name="Home", exact=True).click()
@@ -543,7 +543,7 @@ def test_a_room_that_is_left_while_it_is_fetched_takes_nothing_with_it(visit):
 def test_a_thread_that_is_closed_while_it_is_fetched_stays_closed(visit, asked):
     page = visit()
     held = []
-    page.route("**/ui/messages**thread=*", lambda route: held.append(route))
+    page.route("**/ui/messages**thread=*", lambda route: held.append(route))  # noqa: PLW0108 Playwright marks the function
     page.locator(".message").first.hover()
     page.locator("[data-action=reply], [data-action=replies]").first.click()
     page.get_by_role("button", name="Close thread").click()
