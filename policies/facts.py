@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from ledger.book import Book
 from ledger.nouns import Change, Form, GpuForm
-from ledger.streams.request import Request, Status
+from ledger.streams.request import HOLDING, Request, Status
 
-HOLDING = frozenset(
-    {Status.APPROVED, Status.QUEUED, Status.STARTING, Status.RUNNING, Status.ENDING, Status.UNCONFIRMED}
-)
-"""States in which a request holds, or is about to hold, what it asked for."""
 _ASKED = frozenset({"request.submitted", "request.lowered"})
 
 
