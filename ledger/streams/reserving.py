@@ -70,7 +70,7 @@ class Reserving:
         request, entry = self._states[f"request:{number}"], self._paid.get(number)
         ended = request.status is Status.ENDED
         if isinstance(entry, Spent):
-            paid = ended and _amounts(request.usage) == (entry.gpu_s, entry.cost_minor)
+            paid = _amounts(request.usage) == (entry.gpu_s, entry.cost_minor)
             return "" if paid else "what is spent is not what was used"
         return "what was used is handed back" if entry is not None and ended else ""
 

@@ -436,6 +436,7 @@ APART = {
     "reserved by two teams": ([[*PAID, IN_OTHER]], 4),
     "reserved by another team, without need": ([[*tale.agreed(1), IN_OTHER]], 3),
     "reserved for nobody": (tale.paid(WHOLE), 0),
+    "reserved and handed back, for nobody": ([[*tale.paid(WHOLE), BACK]], 1),
     "reserved while people decide": ([[*tale.agreed(1)[:1], WAITS, *tale.paid(WHOLE)]], 2),
     "handed back, and still agreed to": ([PAID, BACK], 4),
     "handed back, and reserved by nobody else": (
