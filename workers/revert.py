@@ -48,12 +48,12 @@ class RevertExecutor:
         executor = next((each for each in room.executors.values() if each.name == form.backend), None)
         if finding is None:
             return self._receipt(GONE_BEFORE)
-        if isinstance(form, ExplainForm):
-            return self._receipt(_explained(form, finding, room.clock()))
-        if executor is None or not isinstance(executor, TakesAway):
-            raise BackendError(f"{form.backend} cannot take anything away; do it there, and the next look closes it")
         if finding.fault is not Fault.UNEXPLAINED:
             raise BackendError("a grant explains it; revoke that request instead")
+        if isinstance(form, ExplainForm):
+            return self._receipt(_explained(form, room.clock()))
+        if executor is None or not isinstance(executor, TakesAway):
+            raise BackendError(f"{form.backend} cannot take anything away; do it there, and the next look closes it")
         return self._receipt(_take_away(room, executor, finding))
 
     def observe(self, grant: Grant) -> Observation:
@@ -69,10 +69,8 @@ class RevertExecutor:
         return Receipt(executor=self.name, enforcement=self.enforcement, note=note)
 
 
-def _explained(form: ExplainForm, finding: Finding, now: datetime) -> str:
+def _explained(form: ExplainForm, now: datetime) -> str:
     """Nothing is done in the backend; `closing` enters with `Done` that it is known."""
-    if finding.fault is not Fault.UNEXPLAINED:
-        raise BackendError("a grant explains it; revoke that request instead")
     if form.until <= now:
         raise BackendError("the end that was named is over; explain it anew")
     return KNOWN
