@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.blocks.words import Voice, shown
 from ledger.book import Book
-from ledger.nouns import DataForm, DeployForm, GpuForm, RevertForm
+from ledger.nouns import DataForm, DeployForm, DoorForm, GpuForm
 from ledger.streams.request import Request, Status
 from policies.budgets import left
 
@@ -40,7 +40,7 @@ def _about(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
         dataset = voice.policy.catalogue.datasets[form.resource.removeprefix("data:")]
         columns = ", ".join(form.columns) or "all of them"
         return [("Columns", columns), ("Sensitivity", f"{dataset.level}, {_LEVELS[dataset.level]}")]
-    if isinstance(form, RevertForm):
+    if isinstance(form, DoorForm):
         return _door(book, form)
     return [("Running now", _running(book, form)), *_strategy(form)]
 
@@ -77,7 +77,7 @@ def _past(book: Book, request: Request, voice: Voice) -> str:
     return f"{many}, {hours:,.3g} GPU-hours used"
 
 
-def _door(book: Book, form: RevertForm) -> list[tuple[str, str]]:
+def _door(book: Book, form: DoorForm) -> list[tuple[str, str]]:
     """What the finding says, as long as it stands."""
     finding = book.watch(form.backend).finding(form.finding)
     if finding is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from bot.blocks.door import Door, Where, door_card, shut_card, take_away_modal
+from bot.blocks.door import Door, Where, door_card, explain_modal, shut_card, take_away_modal
 from bot.blocks.parts import Block, Message
 from bot.desk import Desk
 from bot.errors import Reason, Refused
@@ -15,7 +15,7 @@ from bot.notify import Notifier
 from bot.slack import Slack
 from bot.tables import Posted, Tables
 from ledger.log.store import Stored
-from ledger.nouns import RevertForm
+from ledger.nouns import DoorForm
 from ledger.streams.codec import entry_of
 from ledger.streams.request import Request
 from ledger.streams.watch import ENTRIES, Closed, Fault, Found
@@ -39,19 +39,30 @@ class Doors:
 
     # -- asking to take it away ---------------------------------------------------------------------------------
 
-    def asking(self, slack: str, where: Where, channel: str) -> Block | Refused:
-        """Return the form that asks for a reason, or why this person cannot ask."""
+    def asking(self, slack: str, where: Where, channel: str, *, explaining: bool = False) -> Block | Refused:
+        """Return the form that asks for a reason, to take it away or to explain it, or why this person cannot ask."""
         refused = self._desk.why_not_revert(slack, where.backend, where.finding)
         finding = self._desk.book.watch(where.backend).finding(where.finding)
         if refused is not None or finding is None:
             return refused or Refused(reason=Reason.NO_FINDING)
         entry = self._entry(finding.seq)
         there = Where(backend=where.backend, finding=where.finding, channel=channel)
+        if explaining:
+            zone = self._notifier.voice(self._desk.subject(slack)).zone
+            return explain_modal(self._door(entry), there, self._desk.book.clock().astimezone(zone).date())
         return take_away_modal(self._door(entry), there)
 
     def take_away(self, slack: str, where: Where, reason: str) -> Request | Refused:
         """Ask for it; the request's card stands where the finding's does."""
-        outcome = self._desk.revert(slack, where.backend, where.finding, reason)
+        return self._asked(slack, where, self._desk.revert(slack, where.backend, where.finding, reason))
+
+    def explain(self, slack: str, where: Where, last_day: date, reason: str) -> Request | Refused:
+        """Say until the end of which day it is known, where this person lives, and why."""
+        zone = self._notifier.voice(self._desk.subject(slack)).zone
+        until = datetime.combine(last_day + timedelta(days=1), time.min, zone).astimezone(UTC)
+        return self._asked(slack, where, self._desk.explain(slack, where.backend, where.finding, until, reason))
+
+    def _asked(self, slack: str, where: Where, outcome: Request | Refused) -> Request | Refused:
         if isinstance(outcome, Request):
             channel = where.channel or self._slack.direct(slack)
             self._tables.claim(f"card:{outcome.number}", outcome.number, "", channel, "")
@@ -88,7 +99,7 @@ class Doors:
     def _moved(self, number: int) -> None:
         """A revert that moved shows on the card of what it takes away."""
         request = self._desk.book.request(number)
-        if request is None or not isinstance(request.form, RevertForm):
+        if request is None or not isinstance(request.form, DoorForm):
             return
         finding = self._desk.book.watch(request.form.backend).finding(request.form.finding)
         if finding is not None:

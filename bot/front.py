@@ -6,6 +6,8 @@ alone; what has a life is a message that the notifier keeps true.
 
 from __future__ import annotations
 
+from datetime import date
+
 from bot.blocks.door import Where
 from bot.desk import Desk
 from bot.doors import Doors
@@ -51,4 +53,9 @@ class Front(Forms, Home, Mending):
     def take_away(self, slack: str, where: Where, reason: str) -> str | None:
         """Ask to take a side door away; returns the sentence of a refusal."""
         outcome = self.doors.take_away(slack, where, reason)
+        return self.sentence(slack, outcome) if isinstance(outcome, Refused) else None
+
+    def explain(self, slack: str, where: Where, last_day: date, reason: str) -> str | None:
+        """Say that a side door is known until the end of a day; returns the sentence of a refusal."""
+        outcome = self.doors.explain(slack, where, last_day, reason)
         return self.sentence(slack, outcome) if isinstance(outcome, Refused) else None

@@ -5,7 +5,8 @@ Without a key from outside the answer is never "verified": only "consistent with
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ from ledger.log.store import Store, Stored
 from ledger.log.verify import FaultKind, Row, Verified, verify_entries
 from ledger.streams import crossing, law_of
 from ledger.streams.codec import entry_of
+from ledger.streams.reserving import Reserving
 from ledger.views import differs
 
 
@@ -190,19 +192,32 @@ def _check_origin(first: Stored | None, checkpoint: Checkpoint | None) -> None:
 
 
 def _replay(entries: Iterable[Stored]) -> None:
-    """Fold every stream by its law: an unlawful entry is found whoever wrote it."""
+    """Fold every stream by its law, and hold them against each other: an unlawful entry is found whoever wrote it."""
     states: dict[str, Any] = {}
+    reserving = Reserving(states)
     for stored in entries:
-        try:
-            law = law_of(stored.stream)
-            state = states.get(stored.stream)
+        with _lawful(stored):
+            reserving.reach(stored.at)
+            law, place = law_of(stored.stream), place_of(stored)
             entry = entry_of(stored, law.entries)
             crossing.check(states, stored.stream, entry)
-            states[stored.stream] = law.evolve(state, entry, place_of(stored))
-        except UnlawfulError as error:
-            raise _Found(Kind.UNLAWFUL, stored.seq, error.detail) from error
-        except LedgerError as error:
-            raise _Found(Kind.UNLAWFUL, stored.seq, f"no entry of {stored.stream}: {error.detail}") from error
+            states[stored.stream] = law.evolve(states.get(stored.stream), entry, place)
+            reserving.note(entry, place)
+    with _lawful(None):
+        reserving.judge()
+
+
+@contextmanager
+def _lawful(stored: Stored | None) -> Iterator[None]:
+    """Turn what the law refuses into the finding of the entry that it names, else of `stored`."""
+    seq = None if stored is None else stored.seq
+    try:
+        yield
+    except UnlawfulError as error:
+        raise _Found(Kind.UNLAWFUL, seq if error.seq is None else error.seq, error.detail) from error
+    except LedgerError as error:
+        stream = "" if stored is None else stored.stream
+        raise _Found(Kind.UNLAWFUL, seq, f"no entry of {stream}: {error.detail}") from error
 
 
 def _raise_fault(done: Verified) -> None:

@@ -39,6 +39,11 @@ class VersionConflictError(LedgerError):
 class UnlawfulError(LedgerError):
     """Raised when an entry may not follow the history of its stream."""
 
+    def __init__(self, detail: str = "", *, seq: int | None = None) -> None:
+        super().__init__(detail)
+        self.seq = seq
+        """The entry, where it is another than the one at hand."""
+
 
 class ReadOnlyError(LedgerError):
     """Raised when the ledger cannot be written: a read-only database, a full disk, or a head behind its witnesses."""

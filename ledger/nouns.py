@@ -151,8 +151,41 @@ class RevertForm:
         return None
 
 
-Form = GpuForm | DataForm | DeployForm | RevertForm
-Change = DeployForm | RevertForm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainForm:
+    """Saying of an access that no grant explains that it is known, for a while.
+
+    Args:
+        resource: `desk:revert`: whoever may have it taken away may have it left.
+        backend: the executor that found it.
+        finding: the finding's name in `watch:<backend>`.
+        until: from then on it is found again.
+    """
+
+    resource: str
+    backend: str
+    finding: str
+    until: datetime
+
+    @property
+    def action(self) -> Action:
+        """The right to say what becomes of a side door is one."""
+        return Action.REVERT
+
+    @property
+    def kind(self) -> FormKind:
+        """A change: done once."""
+        return FormKind.CHANGE
+
+    @property
+    def start(self) -> datetime | None:
+        """Changes start when approved."""
+        return None
+
+
+DoorForm = RevertForm | ExplainForm
+Form = GpuForm | DataForm | DeployForm | RevertForm | ExplainForm
+Change = DeployForm | RevertForm | ExplainForm
 """Forms that are done once and have no window."""
 
 

@@ -15,12 +15,15 @@ from ledger.book import Book, Write
 from ledger.nouns import Decision, Effect, Form, GpuForm, Usage
 from ledger.streams.budget import Allotted, HandedBack, Reserved, Span, Spent, Window
 from ledger.streams.codec import Entry
+from ledger.streams.request import Request
+from ledger.streams.reserving import BUDGET
 from policies.catalogue import BudgetItem
 from policies.decide import Nearest, Policy
 from policies.limits import Part
 from policies.lower import lowered
 
 ACTOR: Final = "svc:desk"
+_NO_LIMITS: Final = BudgetItem(span=Span.MONTH, gpu_s=None, cost_minor=None)
 _HOUR: Final = 3600
 _CALLED: Final = {Span.WEEK: "this week", Span.MONTH: "this month", Span.QUARTER: "this quarter"}
 
@@ -64,6 +67,34 @@ class Left:
         money = policy.money(max(self.cost_minor, 0)) if self.cost_minor is not None else ""
         time = f"{hours(max(self.gpu_s, 0))} GPU-hours" if self.gpu_s is not None else ""
         return " and ".join(part for part in (money, time) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Who pays for a request: `team` (`team:vision`), out of the window that holds `start`.
+
+    Args:
+        bound: its decision put it under that budget, so that the ledger's law wants a reservation.
+    """
+
+    team: str
+    start: datetime
+    bound: bool = False
+
+
+def payer_of(decision: Decision | None, form: Form, otherwise: datetime) -> Payer:
+    """Return who pays for `form` by `decision`; without a start said, out of the window of `otherwise`."""
+    facts = decision.facts if decision else ()
+    return Payer(
+        team=decision.team if decision else "",
+        start=form.start or otherwise,
+        bound=any(fact.name == BUDGET for fact in facts),
+    )
+
+
+def payer(request: Request, now: datetime) -> Payer:
+    """Return who pays for a request as it was decided: from its start, else from its approval, else from now."""
+    return payer_of(request.decision, request.form, request.approved_at or now)
 
 
 def hours(gpu_s: int) -> str:
@@ -155,18 +186,19 @@ def _limit(known: Left, form: GpuForm, policy: Policy) -> Part:
 # -- writes ---------------------------------------------------------------------------------------------------------
 
 
-def reserve(book: Book, policy: Policy, team: str, number: int, form: Form, start: datetime) -> list[Write]:
+def reserve(book: Book, policy: Policy, payer: Payer, number: int, form: Form) -> list[Write]:
     """Return the write that reserves the whole price of `form`, and allots what is new; none without a budget or price.
 
-    A reservation that the request has already is replaced, in the window that it was made for.
+    A reservation that the request has already is replaced, in the window that it was made for. A budget that is no
+    longer in the catalogue goes on without limits for the requests that were decided under it.
     """
-    name, (gpu_s, cost_minor) = _name(team), price_of(form, policy)
-    item = policy.catalogue.budgets.get(name)
-    if item is None or not gpu_s + cost_minor:
-        return []
+    name, (gpu_s, cost_minor) = _name(payer.team), price_of(form, policy)
     state = book.budget(name)
     held = state.reservation(number)
-    window = _window(book, policy, name, item, start, held.window if held else "")
+    item = policy.catalogue.budgets.get(name) or (_NO_LIMITS if held or payer.bound else None)
+    if item is None or not gpu_s + cost_minor:
+        return []
+    window = _window(book, policy, name, item, payer.start, held.window if held else "")
     entries: tuple[Entry, ...] = (Reserved(request=number, window=window.name, gpu_s=gpu_s, cost_minor=cost_minor),)
     if state.window(window.name) != window:
         entries = (_allot(window), *entries)

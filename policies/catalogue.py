@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.nouns import DataForm, DeployForm, Form, GpuForm, RevertForm
+from ledger.nouns import DataForm, DeployForm, DoorForm, Form, GpuForm
 from ledger.streams.budget import Span
 from ledger.streams.pool import Device
 from policies.backends import POSTGRES, SLURM, Database, Partition, TableAt, database, partition, table_at
@@ -183,7 +183,7 @@ class Catalogue:
 
     def knows(self, form: Form) -> bool:
         """Whether everything the form names is listed."""
-        if isinstance(form, RevertForm):
+        if isinstance(form, DoorForm):
             return form.resource == REVERT and bool(form.backend and form.finding)
         if self.owner(form.resource) is None or (isinstance(form, GpuForm | DataForm) and form.duration_s <= 0):
             return False

@@ -14,7 +14,7 @@ from policies.catalogue import Catalogue, parse_catalogue
 from policies.engine import Snapshot
 from policies.explain import Miss, Question, misses, sentence
 from policies.files import FILES, digest_of, read_files
-from policies.known import facts_about
+from policies.known import facts_about, facts_of_paying
 from policies.limits import parse_limit
 from policies.lower import lowered, neighbours
 from policies.reading import parse_rows
@@ -109,7 +109,7 @@ class Policy:
             auto=not seats,
             policy=self.digest,
             team=team,
-            facts=known,
+            facts=(*known, *facts_of_paying(team, form, self.catalogue)),
             why=_permit_words(rule, needs, seats),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ledger.nouns import DataForm, DeployForm, Fact, Form, GpuForm
+from ledger.streams.reserving import BUDGET
 from policies.catalogue import Catalogue
 
 _UNSUPPLIED: Final = {"tests": 0, "change_window_closed": 0, "breakglass": 0}
@@ -22,6 +23,14 @@ def facts_about(form: Form, given: Mapping[str, int | str], catalogue: Catalogue
     names = {fact.name for fact in found}
     rest = [(name, value) for name, value in sorted(given.items()) if name not in names]
     return (*found, *(Fact(name=name, value=value, source="ledger") for name, value in rest))
+
+
+def facts_of_paying(team: str, form: Form, catalogue: Catalogue) -> tuple[Fact, ...]:
+    """Return the fact that puts a permitted `form` under its team's budget: from then on the ledger's law holds it to it."""
+    name = team.removeprefix("team:")
+    if not isinstance(form, GpuForm) or name not in catalogue.budgets:
+        return ()
+    return (Fact(name=BUDGET, value=name, source="catalogue"),)
 
 
 def _about(form: Form, catalogue: Catalogue) -> Iterator[tuple[str, int | str, str]]:

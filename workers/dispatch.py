@@ -105,9 +105,9 @@ def _paid(room: Room, request: Request, decided: Decided, now: datetime) -> list
     before, team = request.decision.team if request.decision else "", decided.decision.team
     if before == team and budgets.reserved(room.book, team, request.number):
         return []
-    start = request.form.start or now
+    payer = budgets.payer_of(decided.decision, request.form, now)
     moved = [] if before == team else budgets.hand_back(room.book, before, request.number, actor=WORKER)
-    return [*moved, *budgets.reserve(room.book, room.policy(), team, request.number, request.form, start)]
+    return [*moved, *budgets.reserve(room.book, room.policy(), payer, request.number, request.form)]
 
 
 def _lease(

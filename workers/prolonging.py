@@ -80,15 +80,14 @@ def undo(room: Room, request: Request, extension: Extension, why: str) -> None:
 
 def _reserving_less(room: Room, request: Request, extension: Extension) -> list[Write]:
     """The team pays again for the window before; without rules in force the reservation stays, and is settled by use."""
-    team = request.decision.team if request.decision is not None else ""
-    if not budgets.reserved(room.book, team, request.number):
+    payer = budgets.payer(request, room.clock())
+    if not budgets.reserved(room.book, payer.team, request.number):
         return []
-    start = request.form.start or request.approved_at or request.submitted_at
     try:
         policy = room.policy()
     except PolicyError:
         return []
-    return budgets.reserve(room.book, policy, team, request.number, extension.before_form, start)
+    return budgets.reserve(room.book, policy, payer, request.number, extension.before_form)
 
 
 def _sealed(room: Room, request: Request) -> bool:

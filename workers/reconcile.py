@@ -15,10 +15,10 @@ from typing import Final
 from ledger.book import Book, Write
 from ledger.errors import UnlawfulError, VersionConflictError
 from ledger.log.canonical import canonical
-from ledger.nouns import Personal
+from ledger.nouns import ExplainForm, Personal
 from ledger.streams.codec import Entry
 from ledger.streams.request import Request
-from ledger.streams.watch import Closed, Fault, Found, Outcome, Reconciled, Watch
+from ledger.streams.watch import Closed, Fault, Finding, Found, Outcome, Reconciled, Watch
 from workers.compare import Doubt, about, doubts
 from workers.errors import BackendError
 from workers.executors.base import Executor, Holding, Lists
@@ -74,9 +74,9 @@ def look(room: Room, executor: Executor, keys: Keys) -> Look:
     before = _open(room, executor)
     holdings = tuple(dict.fromkeys(executor.holdings()))
     after = _open(room, executor)
-    known = {**before, **after, **_named(holdings, keys)}
-    moved = {r.number for key, r in known.items() if key in before and before[key].version != r.version}
-    found = doubts(known, holdings, executor.name, room.clock())
+    requests = {**before, **after, **_named(holdings, keys)}
+    moved = {r.number for key, r in requests.items() if key in before and before[key].version != r.version}
+    found = doubts(requests, holdings, executor.name, room.clock())
     return Look(holdings=holdings, doubts=tuple(doubt for doubt in found if doubt.request not in moved))
 
 
@@ -106,7 +106,11 @@ def reconcile(
         ReadOnlyError, BusyError: the ledger cannot be written now.
     """
     seen = look_twice(room, executor, keys or Keys(room.book), pause_s=pause_s)
-    return _enter(room.book, executor.name, lambda watch: _entries(executor.name, watch, seen), actor)
+
+    def entries(watch: Watch) -> tuple[Entry, ...]:
+        return _entries(executor.name, watch, unexplained(room, watch, seen))
+
+    return _enter(room.book, executor.name, entries, actor)
 
 
 def unseen(book: Book, backend: str, why: str, *, actor: str = CLOCK) -> Watch:
@@ -133,6 +137,22 @@ def _enter(book: Book, backend: str, entries: Callable[[Watch], tuple[Entry, ...
             continue
         return book.watch(backend)
     raise BackendError(f"others enter scans of {backend} all the time; try again")
+
+
+def unexplained(room: Room, watch: Watch, seen: Look) -> Look:
+    """Return the look without what an approved request says is known, and still is: exactly that access, until its end."""
+    explained = {about(finding) for finding in known(room, watch)}
+    return Look(holdings=seen.holdings, doubts=tuple(doubt for doubt in seen.doubts if doubt.about not in explained))
+
+
+def known(room: Room, watch: Watch) -> tuple[Finding, ...]:
+    """Return the side doors that are explained, and whose end has not come."""
+    return tuple(finding for finding, number in watch.explained if _in_force(room, number))
+
+
+def _in_force(room: Room, number: int) -> bool:
+    request = room.book.request(number)
+    return request is not None and isinstance(request.form, ExplainForm) and room.clock() < request.form.until
 
 
 def _entries(backend: str, watch: Watch, seen: Look) -> tuple[Entry, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from ledger.book import Write
-from ledger.nouns import Enforcement, Grant, Receipt, RevertForm
+from ledger.nouns import DoorForm, Enforcement, ExplainForm, Grant, Receipt
 from ledger.streams.request import Request
 from ledger.streams.watch import Closed, Fault, Finding, Outcome
 from workers.compare import Doubt, about
@@ -17,6 +18,7 @@ from workers.room import WORKER, Room
 
 SCHEME: Final = "desk"
 GONE_BEFORE: Final = "It was gone already."
+KNOWN: Final = "Known, and left where it is."
 
 
 class RevertExecutor:
@@ -40,16 +42,18 @@ class RevertExecutor:
             BackendError: it is still there, or a grant explains it: then that grant is to be revoked.
         """
         form, room = grant.form, self._room()
-        if not isinstance(form, RevertForm):
+        if not isinstance(form, DoorForm):
             raise BackendError("only side doors are taken away here")
         finding = room.book.watch(form.backend).finding(form.finding)
         executor = next((each for each in room.executors.values() if each.name == form.backend), None)
         if finding is None:
             return self._receipt(GONE_BEFORE)
-        if executor is None or not isinstance(executor, TakesAway):
-            raise BackendError(f"{form.backend} cannot take anything away; do it there, and the next look closes it")
         if finding.fault is not Fault.UNEXPLAINED:
             raise BackendError("a grant explains it; revoke that request instead")
+        if isinstance(form, ExplainForm):
+            return self._receipt(_explained(form, room.clock()))
+        if executor is None or not isinstance(executor, TakesAway):
+            raise BackendError(f"{form.backend} cannot take anything away; do it there, and the next look closes it")
         return self._receipt(_take_away(room, executor, finding))
 
     def observe(self, grant: Grant) -> Observation:
@@ -63,6 +67,13 @@ class RevertExecutor:
 
     def _receipt(self, note: str) -> Receipt:
         return Receipt(executor=self.name, enforcement=self.enforcement, note=note)
+
+
+def _explained(form: ExplainForm, now: datetime) -> str:
+    """Nothing is done in the backend; `closing` enters with `Done` that it is known."""
+    if form.until <= now:
+        raise BackendError("the end that was named is over; explain it anew")
+    return KNOWN
 
 
 def _take_away(room: Room, executor: Executor, finding: Finding) -> str:
@@ -84,12 +95,13 @@ def _of(room: Room, executor: Executor, keys: Keys, finding: Finding) -> list[Do
 
 
 def closing(room: Room, request: Request) -> tuple[Write, ...]:
-    """Return the write that closes what a revert took away, to be entered with its `Done`; none for other requests."""
+    """Return the write that closes what a request took away or explained, to be entered with its `Done`; else none."""
     form = request.form
-    if not isinstance(form, RevertForm):
+    if not isinstance(form, DoorForm):
         return ()
     watch = room.book.watch(form.backend)
     if watch.finding(form.finding) is None:
         return ()
-    entry = Closed(finding=form.finding, outcome=Outcome.REVERTED, request=request.number)
+    outcome = Outcome.EXPLAINED if isinstance(form, ExplainForm) else Outcome.REVERTED
+    entry = Closed(finding=form.finding, outcome=outcome, request=request.number)
     return (Write(stream=f"watch:{form.backend}", expected=watch.version, entries=(entry,), actor=WORKER),)

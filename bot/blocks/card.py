@@ -10,7 +10,7 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, fiel
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, duration, shown
 from bot.tables.messages import Nudges
-from ledger.nouns import GpuForm, Receipt, RevertForm
+from ledger.nouns import DoorForm, GpuForm, Receipt
 from ledger.streams.halt import Stop
 from ledger.streams.request import Request, Status
 
@@ -100,7 +100,7 @@ def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
     return [
         ("Devices", ", ".join(receipt.devices)),
         ("Cost", voice.cost(request.form)),
-        ("Result", shown(receipt.note)) if isinstance(request.form, RevertForm) else _firmness(receipt),
+        ("Result", shown(receipt.note)) if isinstance(request.form, DoorForm) else _firmness(receipt),
         ("Purpose", shown(str(request.purpose))),
     ]
 
@@ -137,7 +137,7 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
         return [button("qm_accept", "Accept", value, "primary"), withdraw]
     if request.status is Status.WAITING:
         first = [button("qm_remind", "Remind", value)] if remind else []
-        edit = [] if isinstance(request.form, RevertForm) else [button("qm_edit_request", "Edit", value)]
+        edit = [] if isinstance(request.form, DoorForm) else [button("qm_edit_request", "Edit", value)]
         return [*first, *edit, withdraw]
     if request.status in {Status.APPROVED, Status.QUEUED}:
         return [withdraw]
@@ -146,12 +146,12 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
     if request.status is Status.DENIED:
         return _after_denial(request, value)
     style = "primary" if request.status in {Status.FAILED, Status.LAPSED, Status.MISSED} else ""
-    again = request.status in _AGAIN and not isinstance(request.form, RevertForm)
+    again = request.status in _AGAIN and not isinstance(request.form, DoorForm)
     return [button("qm_again", "Ask again", value, style)] if again else []
 
 
 def _after_denial(request: Request, value: str) -> list[Block]:
-    if isinstance(request.form, RevertForm):
+    if isinstance(request.form, DoorForm):
         return [button("qm_why", "Why", value)] if request.ended_by is None else []
     if request.ended_by is None:
         return [button("qm_edit_request", "Edit and ask again", value), button("qm_why", "Why", value)]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from bot.blocks.parts import Block, Message, actions, button, context, entry_input, fields, header, modal, section
 from bot.blocks.states import approvers, plain
 from bot.blocks.words import Voice, either, shown
+from ledger.nouns import ExplainForm
 from ledger.streams.request import Request, Status
 from ledger.streams.watch import Fault, Outcome
 
 TAKE_AWAY: Final = "qm_take_away_form"
+EXPLAIN: Final = "qm_explain_form"
+UNTIL: Final = "until"
+_SUGGESTED: Final = timedelta(days=30)
 _TITLES: Final = {
     Fault.UNEXPLAINED: "Access without a grant",
     Fault.LOST: "Grant without access",
@@ -21,7 +25,7 @@ _TITLES: Final = {
     Fault.UNSEEN: "Nobody could look",
 }
 _NEXT: Final = {
-    Fault.UNEXPLAINED: "No request explains it. An admin can ask to take it away; a second one approves.",
+    Fault.UNEXPLAINED: "No request explains it. An admin can take it away, or explain it for a while; a second one approves.",
     Fault.LOST: "Its holder has nothing of it. They can release it and ask again.",
     Fault.WRONG: "Revoke the request if it should end: `/qm revoke {name}`.",
     Fault.UNSEEN: "A side door there would not be seen now. Look at the backend and at the clock's log.",
@@ -87,7 +91,8 @@ def door_card(door: Door, voice: Voice, revert: Request | None) -> Message:
     ]
     if door.fault is Fault.UNEXPLAINED and revert is None:
         value = Where(backend=door.backend, finding=door.finding).value()
-        blocks.append(actions(button("qm_take_away", "Take it away", value, "danger")))
+        away = button("qm_take_away", "Take it away", value, "danger")
+        blocks.append(actions(away, button("qm_explain", "Explain it", value)))
     return Message(text=f"{title}: {plain(told)} {plain(_next(door))}", blocks=tuple(blocks))
 
 
@@ -109,6 +114,20 @@ def take_away_modal(door: Door, where: Where) -> Block:
     return modal(TAKE_AWAY, "Take it away", "Ask", "Back", blocks, where.value())
 
 
+def explain_modal(door: Door, where: Where, today: date) -> Block:
+    """Return the form that says what it is, and until when everybody may know of it."""
+    words = {"type": "plain_text", "text": "The nightly backup's role, run by platform."}
+    reason = {"type": "plain_text_input", "multiline": True, "placeholder": words}
+    end = {"type": "datepicker", "initial_date": (today + _SUGGESTED).isoformat()}
+    blocks = [
+        section(f"*{_told(door)}*\nfound in {door.backend}"),
+        entry_input("reason", "What it is", reason, hint="Whoever approves reads this, and it stays in the ledger."),
+        entry_input(UNTIL, "Known until", end, hint="Within 90 days. Then it is found again."),
+        context("it stays where it is; if it changes, it is found again at once"),
+    ]
+    return modal(EXPLAIN, "Explain it", "Ask", "Back", blocks, where.value())
+
+
 def _title(door: Door) -> str:
     return f"{_TITLES[door.fault]}: {door.about.partition(':')[2] or door.about}"
 
@@ -128,16 +147,21 @@ def _asked(revert: Request | None, voice: Voice) -> str:
     if revert is None:
         return ""
     waits = " It waits for another admin." if revert.status is Status.WAITING else " It is approved."
-    return f"\n:hourglass_flowing_sand: {voice.name_of(revert.asker)} asks to take it away ({revert.name}).{waits}"
+    asks = "asks to take it away"
+    if isinstance(revert.form, ExplainForm):
+        asks = f"explains it until {voice.at(revert.form.until)}: {shown(str(revert.purpose)).rstrip('.')}"
+    return f"\n:hourglass_flowing_sand: {voice.name_of(revert.asker)} {asks} ({revert.name}).{waits}"
 
 
 def _how(outcome: Outcome, voice: Voice, revert: Request | None) -> str:
     if outcome is Outcome.GONE or revert is None:
         return "Gone: a later look no longer saw it"
     name = revert.name
-    if outcome is Outcome.EXPLAINED:
-        return f"Explained by {name}"
-    return f"Taken away and seen gone ({name}): asked by {voice.name_of(revert.asker)}, approved by {approvers(revert, voice)}"
+    by = f"asked by {voice.name_of(revert.asker)}, approved by {approvers(revert, voice)}"
+    if isinstance(revert.form, ExplainForm):
+        what = shown(str(revert.purpose)).rstrip(".")
+        return f"Known until {voice.at(revert.form.until)} ({name}): {what}; {by}"
+    return f"Taken away and seen gone ({name}): {by}"
 
 
 def _facts(door: Door, voice: Voice) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from bot.blocks.parts import Block, context
 from bot.blocks.verdicts import lower_of
 from bot.blocks.words import Voice, duration
 from bot.desk import Preview
-from ledger.nouns import Change, DataForm, DeployForm, GpuForm, RevertForm, window_end
+from ledger.nouns import Change, DataForm, DeployForm, ExplainForm, GpuForm, RevertForm, window_end
 from ledger.streams.request import Request
 from policies.limits import Part, failing
 
@@ -20,6 +20,7 @@ _FIELDS: Final = {
     DataForm: {"level": "dataset", "duration_s": "hours"},
     DeployForm: {"tests": "version"},
     RevertForm: {},
+    ExplainForm: {},
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from bot.blocks.parts import Block, entry_input, modal, option
 from bot.blocks.question import type_label
 from bot.blocks.words import Voice
-from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm, RevertForm
+from ledger.nouns import Access, DataForm, DeployForm, DoorForm, Form, GpuForm
 from policies.catalogue import Catalogue
 
 FORM, LESS, DENY, REVOKE = "qm_form", "qm_less", "qm_deny", "qm_revoke"
@@ -131,7 +131,7 @@ def slots_of(form: Form, purpose: str) -> dict[str, Any]:
     if isinstance(form, DataForm):
         name = form.resource.partition(":")[2]
         return {**common, "dataset": name, "access": form.access.value, "columns": form.columns}
-    if isinstance(form, RevertForm):
+    if isinstance(form, DoorForm):
         return common
     return {**common, "model": form.model, "version": form.version, "environment": form.environment}
 

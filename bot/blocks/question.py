@@ -61,9 +61,9 @@ def partly(kind: str, slots: Mapping[str, Any], voice: Voice) -> str:
     """Return the header of what is clear so far: `A100 GPUs until Fri 27 Nov, 17:00 CET`, `4 × H100`."""
     what = {"gpu": _gpus, "data": _data, "deploy": _deploy}[kind](slots, voice.policy.catalogue)
     held, end = slots.get("duration_s"), slots.get("end")
-    if held:
-        return f"{what} for {duration(int(held))}"
-    return f"{what} until {voice.at(end)}" if end else what
+    if end:
+        return f"{what} until {voice.at(end)}"
+    return f"{what} for {duration(int(held))}" if held else what
 
 
 def _gpus(slots: Mapping[str, Any], catalogue: Catalogue) -> str:

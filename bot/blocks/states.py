@@ -190,10 +190,13 @@ def _at(icon: str, words: str, rest: str = "") -> _State:
     return lambda request, _, voice: f"{icon} *{words}*, {voice.at(request.since)}.{rest}"
 
 
+NOTHING_HELD: Final = "You hold nothing and nothing is charged."
+
+
 def _failed(request: Request, _: Missing, voice: Voice) -> str:
-    nothing = " You hold nothing and nothing is charged."
-    change = " Nothing was changed." if isinstance(request.form, Change) else nothing
-    return f":warning: *Did not start*, {voice.at(request.since)}. {shown(request.why)}{change}"
+    nothing = "Nothing was changed." if isinstance(request.form, Change) else NOTHING_HELD
+    why = request.why.removesuffix(NOTHING_HELD).rstrip()  # some reasons end with it
+    return f":warning: *Did not start*, {voice.at(request.since)}. {shown(why)} {nothing}"
 
 
 _STATES: Final[dict[Status, _State]] = {

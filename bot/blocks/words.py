@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ledger.nouns import Change, DataForm, Form, GpuForm, RevertForm, window_end
+from ledger.nouns import Change, DataForm, ExplainForm, Form, GpuForm, RevertForm, window_end
 from policies.decide import Policy
 
 
@@ -62,6 +62,8 @@ class Voice:
             return f"{form.access.value.capitalize()} {name} {self._length(form)}"
         if isinstance(form, RevertForm):
             return f"Take away a side door of {form.backend} ({form.finding[:8]})"
+        if isinstance(form, ExplainForm):
+            return f"Leave a side door of {form.backend} ({form.finding[:8]}) until {self.at(form.until)}"
         back = "Back to " if form.rollback else ""
         return f"{back}{form.model} {form.version} to {form.environment}"
 

@@ -246,8 +246,16 @@ def _speak(front: Front, body: Body, spot: Spot) -> Spot:
 
 
 def _take_away(front: Front, body: Body, value: str, spot: Spot) -> None:
+    _ask_of_door(front, body, value, spot, explaining=False)
+
+
+def _explain(front: Front, body: Body, value: str, spot: Spot) -> None:
+    _ask_of_door(front, body, value, spot, explaining=True)
+
+
+def _ask_of_door(front: Front, body: Body, value: str, spot: Spot, *, explaining: bool) -> None:
     where = Where.parse(value)
-    view = front.doors.asking(_who(body), where, spot.channel) if where is not None else None
+    view = front.doors.asking(_who(body), where, spot.channel, explaining=explaining) if where is not None else None
     if isinstance(view, Refused):
         front.say_no(_who(body), spot, view)
     elif view is not None:
@@ -281,4 +289,5 @@ _HANDLERS: Final[dict[str, _Handle]] = {
     "qm_verify": _nothing,
     "qm_lift": _lift,
     "qm_take_away": _take_away,
+    "qm_explain": _explain,
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any, Final
 
 from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError
 
 from bot.blocks import extending, modals, refusals, verdicts
-from bot.blocks.door import TAKE_AWAY, Where
+from bot.blocks.door import EXPLAIN, TAKE_AWAY, UNTIL, Where
 from bot.blocks.freeze import LIFT
 from bot.blocks.parts import Ref
 from bot.evidence import Wish
@@ -39,6 +40,7 @@ def register(app: App, front: Front) -> None:
     app.view(LIFT)(_lift(front))
     app.view("qm_export_form")(_export(front))
     app.view(TAKE_AWAY)(_taking(front))
+    app.view(EXPLAIN)(_explaining(front))
 
 
 def _changed(front: Front) -> Callable[..., None]:
@@ -129,6 +131,29 @@ def _taking(front: Front) -> Callable[..., None]:
             _once(front, ack, view, lambda: front.take_away(body["user"]["id"], where, reason))
 
     return taking
+
+
+def _explaining(front: Front) -> Callable[..., None]:
+    def explaining(ack: Ack, body: Body, view: Body) -> None:
+        values, where = modals.values_of(view), Where.parse(view["private_metadata"])
+        reason, last_day = values.get("reason", "").strip(), _day(values.get(UNTIL, ""))
+        if where is None:
+            _close(ack, "Nothing changed.")
+        elif not reason:
+            ack(response_action="errors", errors={"reason": "Say what it is, so that whoever approves can decide."})
+        elif last_day is None:
+            ack(response_action="errors", errors={UNTIL: "Name the last day on which it is known."})
+        else:
+            _once(front, ack, view, lambda: front.explain(body["user"]["id"], where, last_day, reason))
+
+    return explaining
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _export(front: Front) -> Callable[..., None]:

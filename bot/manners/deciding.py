@@ -12,6 +12,7 @@ from bot.blocks.words import either
 from bot.errors import Reason, Refused
 from bot.keeping import remindable_at
 from bot.manners.base import Manners, Spot
+from bot.verbs.extending import pending
 from ledger.nouns import Form
 from ledger.streams.request import Request, Status, Verdict
 
@@ -118,15 +119,25 @@ class Deciding(Manners):
         outcome = self.desk.show_password(slack, number)
         return outcome if isinstance(outcome, Refused) else password_modal(outcome, self._voice(slack))
 
+    def _card_to_decide(self, slack: str, number: int) -> str | Refused:
+        """Return the key of the card on which this person decides: of the extension that waits, else of the request."""
+        request = self.visible(slack, number)
+        if request is None:
+            return Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
+        subject, extension = self.desk.subject(slack), pending(request)
+        if extension is None:
+            return self.desk.why_not(slack, number) or f"approval:{number}:{subject}"
+        refused = self.desk.why_not_extension(slack, number, extension.form_digest)
+        return refused or f"extension:{number}:{subject}:{extension.form_digest}"
+
     def bring(self, slack: str, number: int, spot: Spot) -> None:
         """Bring the card to decide on: words never vote, only the tap on what was seen does."""
-        request = self.visible(slack, number)
-        outcome = self.desk.why_not(slack, number) if request else Refused(reason=Reason.UNKNOWN_REQUEST, number=number)
-        if outcome is not None:
-            self.say_no(slack, spot, outcome)
+        key = self._card_to_decide(slack, number)
+        if isinstance(key, Refused):
+            self.say_no(slack, spot, key)
             return
         self.notifier.refresh(number)
-        posted = self.tables.message(f"approval:{number}:{self.desk.subject(slack)}")
+        posted = self.tables.message(key)
         if posted is None or not posted.ts:
             self.say(slack, spot, refusals.SLOW)
             return

@@ -10,7 +10,7 @@ from ledger.book import Write
 from ledger.nouns import Decision, Form, Personal, Seat
 from ledger.streams.codec import Entry, digest
 from ledger.streams.request import Approved, Decided, Phase, Replaced, Request, Status, Submitted
-from policies.budgets import Left, left, nearest_within, short, within_budget
+from policies.budgets import Left, left, nearest_within, payer_of, short, within_budget
 from policies.decide import Nearest
 from policies.facts import facts_of
 from policies.grounds import Grounds
@@ -95,7 +95,7 @@ class Asking(Steps):
         writes = grounds.claim(number, asker)
         if decision.permitted and decision.auto and grounds.halts.over(form.resource) is None:
             entries = (*entries, Approved(form_digest=form_digest))
-            writes += self._granting(number, decision.team, form)
+            writes += self._granting(number, payer_of(decision, form, self._clock()), form)
         writes.insert(0, Write(stream=f"request:{number}", expected=0, entries=entries, actor=asker))
         if replacing is not None:
             old = self.book.request(replacing)

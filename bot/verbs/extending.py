@@ -126,8 +126,8 @@ class Extending(Steps):
         frozen = self._frozen(grounds, request)
         if frozen is not None:
             return frozen
-        policy, team = self.policy(), paying(request)
-        known = budgets.left(self.book, policy, team, reserved_from(request), ignoring=request.number)
+        policy, payer = self.policy(), budgets.payer(request, self._clock())
+        known = budgets.left(self.book, policy, payer.team, payer.start, ignoring=request.number)
         if why := budgets.short(known, form, policy):
             return Refused(reason=Reason.NOT_ALLOWED, number=request.number, detail=SHORT.format(why))
         if self.taken_from(request, end):
@@ -216,11 +216,10 @@ class Extending(Steps):
         extended = Extended(
             form_digest=extension.form_digest, generation=after.generation + 1, not_after=extension.not_after
         )
+        payer = budgets.payer(request, self._clock())
         taken = [
             *self._rebooking(request, extension.not_after),
-            *budgets.reserve(
-                self.book, self.policy(), paying(request), request.number, extension.form, reserved_from(request)
-            ),
+            *budgets.reserve(self.book, self.policy(), payer, request.number, extension.form),
         ]
         return [self._write(request, actor, *entries, extended), *taken, *grounds.claim(request.number, actor)]
 
@@ -232,16 +231,6 @@ class Extending(Steps):
         return [
             Write(stream=f"pool:{name}", expected=self.book.pool(name).version, entries=(entry,), actor=DESK),
         ]
-
-
-def paying(request: Request) -> str:
-    """Return the team whose budget pays for a request."""
-    return request.decision.team if request.decision is not None else ""
-
-
-def reserved_from(request: Request) -> datetime:
-    """Return the moment whose budget window pays: the start that was asked for, else the approval."""
-    return request.form.start or request.approved_at or request.submitted_at
 
 
 def pending(request: Request) -> Extension | None:

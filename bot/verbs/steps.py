@@ -18,6 +18,7 @@ from ledger.streams.law import Place
 from ledger.streams.pool import Booked
 from ledger.streams.request import Approved, Request, Status, evolve
 from policies import budgets
+from policies.budgets import Payer
 from policies.decide import Policy
 from policies.grounds import Grounds
 
@@ -91,25 +92,21 @@ class Steps:
         complete = after.status is Status.WAITING and not after.open_seats and not after.accept_pending
         if not complete:
             return [self._write(request, actor, *entries), *grounds.unmoved(actor)]
-        team = after.decision.team if after.decision else ""
-        if why := self._short(team, after.form):
+        payer = budgets.payer(after, self._clock())
+        if why := self._short(payer, after.form):
             return Refused(reason=Reason.OVER_BUDGET, number=request.number, detail=why)
         approved = Approved(form_digest=after.form_digest)
         write = self._write(request, actor, *entries, approved)
-        return [write, *self._granting(request.number, team, after.form), *grounds.claim(request.number, actor)]
+        return [write, *self._granting(request.number, payer, after.form), *grounds.claim(request.number, actor)]
 
-    def _granting(self, number: int, team: str, form: Form) -> list[Write]:
-        """Return what an approval takes: the devices for its window, and its price out of the team's budget."""
-        start = form.start or self._clock()
-        return [
-            *self._bookings(number, form),
-            *budgets.reserve(self.book, self.policy(), team, number, form, start),
-        ]
+    def _granting(self, number: int, payer: Payer, form: Form) -> list[Write]:
+        """Return what an approval takes: the devices for its window, and its price out of the payer's budget."""
+        return [*self._bookings(number, form), *budgets.reserve(self.book, self.policy(), payer, number, form)]
 
-    def _short(self, team: str, form: Form) -> str:
-        """Return why the team's budget does not reach for `form`, empty when it does."""
+    def _short(self, payer: Payer, form: Form) -> str:
+        """Return why the payer's budget does not reach for `form`, empty when it does."""
         policy = self.policy()
-        return budgets.short(budgets.left(self.book, policy, team, form.start or self._clock()), form, policy)
+        return budgets.short(budgets.left(self.book, policy, payer.team, payer.start), form, policy)
 
     @staticmethod
     def _frozen(grounds: Grounds, request: Request) -> Refused | None:

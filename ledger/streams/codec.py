@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar
 from ledger.errors import MalformedError
 from ledger.log.canonical import canonical, commitment, format_time, parse_time
 from ledger.log.store import Draft, Sealed, Stored
-from ledger.nouns import DataForm, DeployForm, Form, GpuForm, Personal, RevertForm
+from ledger.nouns import DataForm, DeployForm, ExplainForm, Form, GpuForm, Personal, RevertForm
 
 E = TypeVar("E", bound="Entry")
 
@@ -32,7 +32,13 @@ class Entry:
     v: ClassVar[int] = 1
 
 
-FORM_TAGS: dict[str, type[Form]] = {"gpu": GpuForm, "data": DataForm, "deploy": DeployForm, "revert": RevertForm}
+FORM_TAGS: dict[str, type[Form]] = {
+    "gpu": GpuForm,
+    "data": DataForm,
+    "deploy": DeployForm,
+    "revert": RevertForm,
+    "explain": ExplainForm,
+}
 _TAG_OF_FORM = {cls: tag for tag, cls in FORM_TAGS.items()}
 
 

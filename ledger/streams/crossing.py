@@ -1,7 +1,7 @@
 """Law between streams, replayed in the order of the whole log: what one stream forbids another.
 
 Inside one append the expected versions see to it; a verifier sees the entries alone, and finds here what was written
-around them: nothing halted is approved, dispatched or extended.
+around them: nothing halted is approved, dispatched or extended. What ties requests to budgets is in `reserving.py`.
 """
 
 from __future__ import annotations

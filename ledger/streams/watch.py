@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     REVERTED = "taken away"
     """An approved revert took it away, and it was looked at again."""
     EXPLAINED = "explained"
-    """A request that was approved since explains it."""
+    """An approved request says that it is known, until the end that its form names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Found(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Entry):
-    """A finding is over; `request` is the one that reverted or explained it."""
+    """A finding no longer stands; `request` is the one that reverted or explained it."""
 
     kind: ClassVar[str] = "watch.closed"
     finding: str
@@ -107,6 +107,8 @@ class Watch:
     digest: str = ""
     beat_at: datetime | None = None
     findings: tuple[Finding, ...] = ()
+    explained: tuple[tuple[Finding, int], ...] = ()
+    """What a request explained, with its number; its form says until when."""
 
     def finding(self, name: str) -> Finding | None:
         """Return a finding that stands, None when it does not."""
@@ -121,8 +123,7 @@ def evolve(state: Watch | None, entry: Entry, place: Place) -> Watch:
     elif isinstance(entry, Found):
         after = _found(watch, entry, place)
     elif isinstance(entry, Closed):
-        require(watch.finding(entry.finding) is not None, "no such finding stands")
-        after = replace(watch, findings=tuple(f for f in watch.findings if f.finding != entry.finding))
+        after = _closed(watch, entry)
     elif isinstance(entry, Beat):
         after = replace(watch, beat_at=place.at)
     else:
@@ -135,6 +136,18 @@ def _reconciled(watch: Watch, entry: Reconciled, place: Place) -> Watch:
     require(entry.holdings >= 0, "holdings are counted")
     require(entry.faults == standing, "a scan names every fault that stands")
     return replace(watch, scanned_at=place.at, digest=entry.digest)
+
+
+def _closed(watch: Watch, entry: Closed) -> Watch:
+    finding = watch.finding(entry.finding)
+    if finding is None:
+        refuse("no such finding stands")
+    left = replace(watch, findings=tuple(f for f in watch.findings if f.finding != entry.finding))
+    if entry.outcome is not Outcome.EXPLAINED:
+        return left
+    if entry.request is None:
+        refuse("a request explains it")
+    return replace(left, explained=(*watch.explained, (finding, entry.request)))
 
 
 def _found(watch: Watch, entry: Found, place: Place) -> Watch:

@@ -147,6 +147,16 @@ def test_a_lead_is_asked_agrees_and_everybody_reads_it(stage, mira, ines, held, 
     )
 
 
+def test_approve_typed_brings_the_card_of_the_extension_that_waits(stage, mira, ines, held):
+    _, number = held
+    mira.say(ROOM, f"@quartermaster extend REQ-{number} by 10 hours")
+    card = card_with(ines, ines.dm(), "qm_extension_deny")
+    ines.say(ROOM, f"@quartermaster approve REQ-{number}")
+    said = whisper(ines, ROOM, "Words do not vote")
+    assert card["ts"].replace(".", "") in text_of(said)
+    assert request(stage, number).extension.outcome is Outcome.PENDING
+
+
 def test_a_lead_denies_with_a_reason_and_the_warning_offers_what_is_left(stage, mira, ines, held, room):
     message = warned(stage, room, mira, held[0])
     mira.select(message, "qm_extend", "14400")

@@ -10,6 +10,8 @@ from bot_stage import card_with, cards, message_at, text_of, whisper
 from conftest import INES, KOFI, MIRA, TOMAS
 
 from bot.blocks.door import Where
+from ledger.audit import verify_store
+from ledger.streams.watch import Fault
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.leases import Lease, write_lease
 from workers.hands import attend
@@ -97,6 +99,79 @@ def test_what_is_gone_by_itself_is_closed_in_place(doors):
     (doors.folder / f"{STRANGE}.lease").unlink()
     doors.look()
     assert "qm_take_away" not in text_of(until(kofi, SECURITY, card["ts"], "no longer saw it"))
+
+
+def explained(doors, person, last_day):
+    """Ask that everybody knows of it; return the card of the finding."""
+    card = card_with(person, SECURITY, "Access without a grant")
+    person.click(card, "Explain it")
+    view = person.wait(person.modal)
+    assert person.submit(view, {"reason": "The nightly backup's role.", "until": last_day}) == {}
+    return card
+
+
+def standing(doors):
+    return doors.house.book.watch("gpu_pool").findings
+
+
+def test_two_admins_explain_it_and_it_is_found_again_once_its_time_is_over(doors):
+    kofi, ada = doors.server.person(KOFI), doors.server.person(ADA)
+    last_day = (doors.clock() + timedelta(days=3)).date()
+    card = explained(doors, kofi, last_day.isoformat())
+    asked = until(kofi, SECURITY, card["ts"], "Kofi explains it until")
+    assert "The nightly backup's role" in text_of(asked)
+    assert "qm_explain" not in text_of(asked)
+    ada.click(card_with(ada, ada.dm(), "Needs your decision"), "Approve")
+    number = doors.house.book.requests.last()
+    ada.wait(lambda: doors.house.book.request(number).approved_at)
+    attend(doors.room, number)
+    closed = until(kofi, SECURITY, card["ts"], "Known until")
+    assert "asked by Kofi, approved by Ada" in text_of(closed)
+    assert "Done" in text_of(card_with(kofi, SECURITY, "Leave a side door"))
+    doors.look()
+    assert standing(doors) == ()
+    assert [number for _, number in doors.house.book.watch("gpu_pool").explained] == [number]
+    assert (doors.folder / f"{STRANGE}.lease").exists()
+    doors.pass_time(days=2)
+    doors.look()
+    assert standing(doors) == ()
+    doors.pass_time(days=2)
+    doors.look()
+    assert [each.fault for each in standing(doors)] == [Fault.UNEXPLAINED]
+    assert verify_store(doors.house.book.store).sound
+
+
+def test_an_explained_access_that_changes_is_found_at_once(doors):
+    kofi, ada = doors.server.person(KOFI), doors.server.person(ADA)
+    explained(doors, kofi, (doors.clock() + timedelta(days=3)).date().isoformat())
+    ada.click(card_with(ada, ada.dm(), "Needs your decision"), "Approve")
+    number = doors.house.book.requests.last()
+    ada.wait(lambda: doors.house.book.request(number).approved_at)
+    attend(doors.room, number)
+    more = ("gpu-02:6", "gpu-02:7")
+    lease = Lease(request=1001, generation=1, devices=more, not_after=doors.clock() + timedelta(hours=1))
+    write_lease(doors.folder, STRANGE, lease)
+    doors.look()
+    assert ["gpu-02:6" in each.what.value for each in standing(doors)] == [True]
+
+
+@pytest.mark.parametrize("days", [-2, 91])
+def test_nothing_is_explained_for_ever_or_for_the_past(doors, days):
+    kofi = doors.server.person(KOFI)
+    card = card_with(kofi, SECURITY, "Access without a grant")
+    kofi.click(card, "Explain it")
+    view = kofi.wait(kofi.modal)
+    last_day = (doors.clock() + timedelta(days=days)).date().isoformat()
+    kofi.submit(view, {"reason": "The nightly backup's role.", "until": last_day})
+    kofi.wait(lambda: "Name an end" in text_of(kofi.modal()))
+    assert doors.house.book.requests.last() == 0
+
+
+def test_an_explanation_names_what_it_is_and_its_last_day(doors):
+    kofi = doors.server.person(KOFI)
+    kofi.click(card_with(kofi, SECURITY, "Access without a grant"), "Explain it")
+    view = kofi.wait(kofi.modal)
+    assert "reason" in kofi.submit(view, {"reason": " "})
 
 
 def test_who_may_not_ask_is_told_so(doors):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from bot_stage import ROOM, message_at, stage, text_of
 
@@ -71,3 +74,12 @@ def test_what_was_given_up_and_is_gone_is_said_once(stage, broken):
 
 def test_card_and_hands_give_up_after_the_same_number_of_tries():
     assert states.GIVE_UP == attempts.GIVE_UP == trouble.GIVE_UP
+
+
+def test_a_request_that_nothing_carries_out_says_once_that_nothing_is_held(stage, broken):
+    room, ts, number = broken
+    mira = stage.server.person(MIRA)
+    attend(replace(room, executors={}), number)
+    card = mira.wait(lambda: (m := message_at(mira, ROOM, ts)) and "Did not start" in text_of(m) and m)
+    for words in (card["text"], json.dumps(card["blocks"])):
+        assert words.count("You hold nothing and nothing is charged.") == 1

@@ -11,7 +11,7 @@ from ledger.export.bundle import Choice, write_bundle
 from ledger.log.checkpoint import Checkpoint, Signer
 from ledger.log.memory import MemoryStore
 from ledger.log.store import ANY, Move
-from ledger.nouns import Access, DataForm, Decision, Effect, Enforcement, Fact, GpuForm, Personal, Receipt, Seat
+from ledger.nouns import Access, DataForm, Decision, Effect, Enforcement, Fact, GpuForm, Personal, Receipt, Seat, Usage
 from ledger.streams import budget, halt, house
 from ledger.streams import request as req
 from ledger.streams.codec import digest, draft
@@ -78,8 +78,35 @@ ALLOTTED = budget.Allotted(window="2026-11", gpu_s=100, cost_minor=1000, currenc
 STOPPED = [("halt", STOP, LEAD), ("halt", GO_ON, OTHER)]
 
 
+BY_RULE = Decision(effect=Effect.PERMIT, rules=("r",), auto=True, team="team:vision")
+PAID_FOR = replace(BY_RULE, facts=(Fact(name="budget", value="vision", source="catalogue"),))
+GPU_S = FORM.gpus * FORM.duration_s
+
+
 def paid(*entries):
     return [("budget:vision", entry, "svc:desk") for entry in entries]
+
+
+def agreed(number, decision=BY_RULE):
+    """A request that a rule approved, three entries of one moment."""
+    stream = f"request:{number}"
+    return [
+        (stream, submitted(number), ASKER),
+        (stream, decided(decision=decision), ASKER),
+        (stream, req.Approved(form_digest=digest(FORM)), ASKER),
+    ]
+
+
+def ended(number, gpu_s, cost_minor):
+    """The end of a request that was agreed to, but for what its budget says of it."""
+    stream = f"request:{number}"
+    usage = Usage(held_s=1, gpu_s=gpu_s, cost_minor=cost_minor, currency="EUR")
+    return [
+        (stream, dispatched(), "svc:worker"),
+        (stream, req.Started(generation=1, receipt=RECEIPT), "svc:worker"),
+        (stream, req.Released(holder=ASKER), ASKER),
+        (stream, req.Settled(usage=usage), "svc:worker"),
+    ]
 
 
 def booked(request, gpu_s=60, cost_minor=600, window="2026-11"):
@@ -150,8 +177,11 @@ class Evidence:
     def write(self, story, *, choice=None, minutes=1, origin=ORIGIN):
         times = iter(START + timedelta(minutes=minutes * number) for number in range(10_000))
         self.store = MemoryStore(projectors=(), schema=(), clock=lambda: next(times))
-        for stream, entry, actor in story:
-            self.store.append([Move(stream=stream, expected=ANY, drafts=(draft(entry, actor=actor),))])
+        for each in story:
+            moment = each if isinstance(each, list) else [each]  # a list is one transaction
+            self.store.append(
+                [Move(stream=stream, expected=ANY, drafts=(draft(entry, actor=who),)) for stream, entry, who in moment]
+            )
         return self.bundle(choice=choice, origin=origin)
 
     def note(self, size=None, origin=ORIGIN):

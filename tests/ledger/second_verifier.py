@@ -25,6 +25,7 @@ TIME = re.compile(
 ORDER = 2**252 + 27742317777372353535851937790883648493
 FIELD = 2**255 - 19
 EIGHT = int("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7", 16)
+AGREED = {"approved", "queued", "starting", "running", "ending", "not confirmed"}
 OVER = {"denied", "done", "ended", "withdrawn", "lapsed", "missed", "failed", "replaced"}
 ENDINGS = {"request.expired", "request.released", "request.revoked", "request.ended-unlogged", "request.disqualified"}
 STILL = {
@@ -246,6 +247,7 @@ def read(about, entries, size, off, origin):
         raise RefusedError("the checkpoint is of another ledger", 0)
     for seq, entry in parsed if claim == "everything" else ():
         law.follow(entry, seq)
+    law.moment_over()
 
 
 def check_ends(about, parsed, size):
@@ -272,8 +274,12 @@ class Law:
         self.requests = {}
         self.halted = {}
         self.budgets = {}
+        self.moment, self.moved, self.paid = "", {}, {}
 
     def follow(self, entry, seq):
+        if entry["at"] > self.moment:
+            self.moment_over()
+            self.moment = entry["at"]
         try:
             if entry["stream"] == "halt":
                 self._halt(entry, entry["body"])
@@ -281,10 +287,53 @@ class Law:
                 self._step(entry, entry["body"])
             elif entry["stream"].startswith("budget:"):
                 pay(self.budgets.setdefault(entry["stream"], {}), entry["kind"], entry["body"])
+            self._tied(entry, seq)
         except (KeyError, TypeError, AttributeError) as error:
             raise RefusedError(f"not the fields of {entry['kind']}", seq) from error
         except ValueError as error:
             raise RefusedError(str(error), seq) from error
+
+    def _tied(self, entry, seq):
+        stream, body = entry["stream"], entry["body"]
+        if stream.startswith("request:"):
+            self.moved[stream] = seq
+        elif stream.startswith("budget:") and "request" in body:
+            stream = f"request:{body['request']}"
+            self.moved[stream] = seq
+            if entry["kind"] != "budget.reserved":
+                self.paid[stream] = None if entry["kind"] == "budget.handed-back" else body
+
+    def moment_over(self):
+        """What moved together: a request has its reservation exactly while it is agreed to and not settled."""
+        for stream, seq in sorted(self.moved.items(), key=lambda each: each[1]):
+            try:
+                self._together(self.requests.get(stream), int(stream.partition(":")[2]), stream)
+            except (KeyError, TypeError, ValueError) as error:
+                raise RefusedError(str(error), seq) from error
+        self.moved, self.paid = {}, {}
+
+    def _together(self, request, number, stream):
+        need(request is not None, "no such request")
+        held = {
+            name: window["held"][number]
+            for name, windows in self.budgets.items()
+            for window in windows.values()
+            if number in window["held"]
+        }
+        if request["is"] in AGREED:
+            its = "budget:" + request.get("team", "").removeprefix("team:")
+            need(not held.keys() - {its}, "reserved in the budget of another team")
+            if request.get("budgeted"):
+                form = request["form"]
+                least = form["gpus"] * form["duration_s"] if form["form"] == "gpu" else 0
+                need(its in held and held[its][0] >= least, "agreed to, and not reserved")
+        else:
+            need(not held, "reserved, and not agreed to")
+        if stream in self.paid:
+            spent, used = self.paid[stream], request.get("usage")
+            need((request["is"] == "ended") == (spent is not None), "spent if it ended, else handed back")
+            if spent is not None:
+                need([spent["gpu_s"], spent["cost_minor"]] == [used["gpu_s"], used["cost_minor"]], "spent is not used")
 
     def _halt(self, entry, body):
         by, what = body["by"], body["resource"]
@@ -309,6 +358,7 @@ class Law:
             step(state, entry["actor"], body)
         elif kind not in STILL:
             state["is"] = AFTER[kind]
+            state["usage"] = body.get("usage")
 
 
 def pay(windows, kind, body):
@@ -369,7 +419,8 @@ def decided(state, actor, body):
         return
     need(bool(seats) != decision["auto"], "seats, or by rule")
     need(all(seat["count"] > 0 for seat in seats) and len({s["name"] for s in seats}) == len(seats), "seats")
-    state |= {"seats": seats, "auto": decision["auto"]}
+    budgeted = any(fact["name"] == "budget" for fact in decision["facts"])
+    state |= {"seats": seats, "auto": decision["auto"], "team": decision["team"], "budgeted": budgeted}
     if body["phase"] != "dispatch" or not (decision["auto"] or filled(state)):
         state["is"] = "waiting"
 

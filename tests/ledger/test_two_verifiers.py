@@ -290,6 +290,13 @@ def review(who, seat, actor=None, **rest):
 APPROVE = A[4]
 AUTO = Decision(effect=Effect.PERMIT, rules=("r",), auto=True)
 DENY = Decision(effect=Effect.DENY, rules=("r",))
+
+
+def under_way(*entries):
+    """What a budget says of requests 1 and 2, which were agreed to before they were paid for."""
+    return [tale.agreed(1), tale.agreed(2), *tale.paid(tale.ALLOTTED, *entries)]
+
+
 UNLAWFUL = {
     "approved without votes": [*A[:2], APPROVE],
     "approved with one vote of two": [*A[:3], APPROVE],
@@ -376,20 +383,22 @@ UNLAWFUL = {
     "lifted by whoever halted": [tale.STOPPED[0], ("halt", replace(tale.GO_ON, by=tale.LEAD), tale.LEAD)],
     "lifted, and nothing was halted": [tale.STOPPED[1]],
     "halted by a service": [("halt", replace(tale.STOP, by="svc:clock"), "svc:clock")],
-    "a budget overrun in money": tale.paid(tale.ALLOTTED, tale.booked(1), tale.booked(2, gpu_s=1)),
-    "a budget overrun in time": tale.paid(tale.ALLOTTED, tale.booked(1), tale.booked(2, cost_minor=1)),
-    "a budget overrun by what was used": tale.paid(
-        tale.ALLOTTED, tale.booked(1), Spent(request=1, gpu_s=60, cost_minor=600), tale.booked(2)
+    "a budget overrun in money": under_way(tale.booked(1), tale.booked(2, gpu_s=1)),
+    "a budget overrun in time": under_way(tale.booked(1), tale.booked(2, cost_minor=1)),
+    "a budget overrun by what was used": [
+        *under_way(tale.booked(1)),
+        [*tale.ended(1, 60, 600), *tale.paid(Spent(request=1, gpu_s=60, cost_minor=600))],
+        *tale.paid(tale.booked(2)),
+    ],
+    "a budget overrun by raising": under_way(tale.booked(1), tale.booked(1, gpu_s=101)),
+    "reserved, and nothing is allotted": [tale.agreed(1), *tale.paid(tale.booked(1))],
+    "reserved in two windows": under_way(
+        replace(tale.ALLOTTED, window="2026-12"), tale.booked(1), tale.booked(1, window="2026-12")
     ),
-    "a budget overrun by raising": tale.paid(tale.ALLOTTED, tale.booked(1), tale.booked(1, gpu_s=101)),
-    "reserved, and nothing is allotted": tale.paid(tale.booked(1)),
-    "reserved in two windows": tale.paid(
-        tale.ALLOTTED, replace(tale.ALLOTTED, window="2026-12"), tale.booked(1), tale.booked(1, window="2026-12")
-    ),
-    "a reservation below nothing": tale.paid(tale.ALLOTTED, tale.booked(1, cost_minor=-1)),
+    "a reservation below nothing": under_way(tale.booked(1, cost_minor=-1)),
     "a budget below nothing": tale.paid(replace(tale.ALLOTTED, gpu_s=-1)),
-    "spent, and nothing was reserved": tale.paid(tale.ALLOTTED, Spent(request=1, gpu_s=0, cost_minor=0)),
-    "handed back twice": tale.paid(tale.ALLOTTED, tale.booked(1), HandedBack(request=1), HandedBack(request=1)),
+    "spent, and nothing was reserved": under_way(Spent(request=1, gpu_s=0, cost_minor=0)),
+    "handed back twice": under_way(tale.booked(1), HandedBack(request=1), HandedBack(request=1)),
     "nothing to accept": [*A[:2], ("request:1001", req.Accepted(form_digest=digest(tale.FORM)), tale.ASKER)],
 }  # fmt: skip
 
@@ -402,6 +411,54 @@ def test_an_unlawful_history_is_refused_by_both_at_the_same_entry(evidence, name
     assert ours == second(path, evidence.signer.verifier_key)
     assert not ours[0]
     assert ours[1] >= 2
+
+
+# -- the law between requests and budgets -----------------------------------------------------------------------------------
+
+WIDE = replace(tale.ALLOTTED, gpu_s=None, cost_minor=None)
+WHOLE = tale.booked(1, gpu_s=tale.GPU_S)
+BY_OTHER = replace(tale.PAID_FOR, team="team:other", facts=(replace(tale.PAID_FOR.facts[0], value="other"),))
+IN_OTHER = ("budget:other", WHOLE, "svc:desk")
+PAID = [*tale.agreed(1, tale.PAID_FOR), *tale.paid(WHOLE)]
+SPENT, BACK = tale.paid(Spent(request=1, gpu_s=5, cost_minor=50), HandedBack(request=1))
+WITHDRAWN = ("request:1", req.Withdrawn(asker=tale.ASKER), tale.ASKER)
+WAITS = ("request:1", tale.decided(decision=replace(tale.PERMIT, team="team:vision")), "svc:desk")
+LAST = 3
+"""The genesis and two allotments; what is bad is counted from here."""
+APART = {
+    "approved, and not reserved": (tale.agreed(1, tale.PAID_FOR), 2),
+    "reserved a moment later": ([tale.agreed(1, tale.PAID_FOR), *tale.paid(WHOLE)], 2),
+    "reserved for less than it may use": (
+        [[*tale.agreed(1, tale.PAID_FOR), *tale.paid(replace(WHOLE, gpu_s=tale.GPU_S - 1))]], 3
+    ),
+    "reserved for another request": ([[*tale.agreed(1, tale.PAID_FOR), *tale.paid(tale.booked(2, tale.GPU_S))]], 2),
+    "reserved by another team": ([[*tale.agreed(1, tale.PAID_FOR), IN_OTHER]], 3),
+    "reserved by two teams": ([[*PAID, IN_OTHER]], 4),
+    "reserved by another team, without need": ([[*tale.agreed(1), IN_OTHER]], 3),
+    "reserved for nobody": (tale.paid(WHOLE), 0),
+    "reserved and handed back, for nobody": ([[*tale.paid(WHOLE), BACK]], 1),
+    "reserved while people decide": ([[*tale.agreed(1)[:1], WAITS, *tale.paid(WHOLE)]], 2),
+    "handed back, and still agreed to": ([PAID, BACK], 4),
+    "handed back, and reserved by nobody else": (
+        [PAID, [("request:1", tale.decided(decision=BY_OTHER, phase=req.Phase.DISPATCH), "svc:worker"), BACK]], 5
+    ),
+    "withdrawn, and not handed back": ([PAID, WITHDRAWN], 4),
+    "withdrawn, and spent": ([PAID, [WITHDRAWN, SPENT]], 5),
+    "ended, and not spent": ([PAID, tale.ended(1, 5, 50)], 7),
+    "ended, and handed back": ([PAID, [*tale.ended(1, 5, 50), BACK]], 8),
+    "spent before it ended": ([PAID, SPENT], 4),
+    "spent less time than was used": ([PAID, [*tale.ended(1, 6, 50), SPENT]], 8),
+    "spent less money than was used": ([PAID, [*tale.ended(1, 5, 51), SPENT]], 8),
+    "spent more than was used": ([PAID, [*tale.ended(1, 4, 49), SPENT]], 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", APART)
+def test_a_request_and_its_budget_that_part_are_found_by_both_at_the_same_entry(evidence, name):
+    entries, bad = APART[name]
+    allotted = [*tale.paid(WIDE), ("budget:other", WIDE, "svc:desk")]
+    path = evidence.write([tale.GENESIS, *allotted, *entries])
+    assert first(path) == second(path) == (False, LAST + bad)
 
 
 LAWFUL = {
@@ -422,16 +479,24 @@ LAWFUL = {
     "extended": [*A, *tale.HELD, *tale.EXTENDED],
     "approved once a halt was lifted": [*A[:4], *tale.STOPPED, APPROVE],
     "ended during a halt": [*A, *tale.HELD, tale.STOPPED[0], tale.EXTENDED[-1]],
-    "a budget lived in": tale.paid(
-        tale.ALLOTTED,
-        tale.booked(1),
-        tale.booked(1, gpu_s=100, cost_minor=1000),
-        HandedBack(request=1),
-        tale.booked(2),
-        Spent(request=2, gpu_s=110, cost_minor=1),
-        replace(tale.ALLOTTED, gpu_s=None),
-        tale.booked(3, gpu_s=999, cost_minor=999),
-    ),
+    "a budget lived in": [
+        *under_way(tale.booked(1), tale.booked(1, gpu_s=100, cost_minor=1000)),
+        [WITHDRAWN, *tale.paid(HandedBack(request=1))],
+        *tale.paid(tale.booked(2)),
+        [*tale.ended(2, 110, 1), *tale.paid(Spent(request=2, gpu_s=110, cost_minor=1))],
+        *tale.paid(replace(tale.ALLOTTED, gpu_s=None)),
+        [*tale.agreed(3), *tale.paid(tale.booked(3, gpu_s=999, cost_minor=999))],
+    ],
+    "paid for": [*tale.paid(WIDE), PAID],
+    "paid for, and ended": [*tale.paid(WIDE), PAID, [*tale.ended(1, 5, 50), SPENT]],
+    "paid for, and withdrawn": [*tale.paid(WIDE), PAID, [WITHDRAWN, BACK]],
+    "paid for by another team from dispatch on": [
+        *tale.paid(WIDE),
+        ("budget:other", WIDE, "svc:desk"),
+        PAID,
+        [("request:1", tale.decided(decision=BY_OTHER, phase=req.Phase.DISPATCH), "svc:worker"), BACK, IN_OTHER],
+    ],
+    "agreed to before there was a budget": [tale.agreed(1), tale.ended(1, 5, 50)],
     "withdrawn": [*A[:2], ("request:1001", req.Withdrawn(asker=tale.ASKER), tale.ASKER)],
 }
 

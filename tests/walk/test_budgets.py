@@ -268,6 +268,32 @@ def test_an_overrun_written_around_the_book_is_found(poor):
     assert (verdict.fault, verdict.detail) == (Kind.UNLAWFUL, "the budget does not reach")
 
 
+def test_an_approval_written_around_its_budget_is_found(poor, monkeypatch):
+    request = poor.ask()
+    monkeypatch.setattr(budgets, "reserve", lambda *_: [])
+    poor.approve(request)
+    verdict = verify_store(poor.book.store)
+    approved = [stored.seq for stored in poor.book.store.scan() if stored.kind == "request.approved"]
+    assert (verdict.fault, [verdict.bad]) == (Kind.UNLAWFUL, approved)
+    assert verdict.detail == f"{request.name}: agreed to, and the budget of vision does not keep what it may use"
+
+
+def test_a_budget_that_left_the_catalogue_goes_on_without_limits_for_who_was_decided_under_it(poor):
+    request = poor.ask()
+    poor.policy = rules("")
+    poor.approve(request)
+    assert (left(poor), window(poor).reserved[0].cost_minor) == (None, FOUR_BY_THREE)
+    attend(poor.room, request.number)
+    poor.desk.extend(MIRA, request.number, 3600)
+    assert window(poor).reserved[0].cost_minor == 4 * FOUR_BY_THREE // 3
+    poor.desk.release(MIRA, request.number)
+    attend(poor.room, request.number)
+    assert window(poor).reserved == ()
+    poor.ask(gpus=1, hours=1)
+    assert window(poor).reserved == ()
+    assert verify_store(poor.book.store).sound
+
+
 # -- the catalogue -----------------------------------------------------------------------------------------------------
 
 

@@ -55,12 +55,13 @@ from ledger.streams.request.extending import (
     warned_at,
 )
 from ledger.streams.request.fold import evolve
-from ledger.streams.request.state import FINAL, LAPSE_AFTER, Request, Review, Status
+from ledger.streams.request.state import FINAL, HOLDING, LAPSE_AFTER, Request, Review, Status
 
 __all__ = [
     "ANSWERS",
     "ENTRIES",
     "FINAL",
+    "HOLDING",
     "LAPSE_AFTER",
     "Accepted",
     "Approved",

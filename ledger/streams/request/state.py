@@ -56,6 +56,11 @@ FINAL: Final = frozenset(
     }
 )
 
+HOLDING: Final = frozenset(
+    {Status.APPROVED, Status.QUEUED, Status.STARTING, Status.RUNNING, Status.ENDING, Status.UNCONFIRMED}
+)
+"""States in which a request holds, or is about to hold, what it asked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:

@@ -22,6 +22,7 @@ from ledger.nouns import (
     DeployForm,
     Effect,
     Enforcement,
+    ExplainForm,
     Fact,
     GpuForm,
     Personal,
@@ -50,6 +51,9 @@ DEPLOY = DeployForm(
     canary_percent=5,
 )
 REVERT = RevertForm(resource="desk:revert", backend="gpu_pool", finding="f" * 32)
+EXPLAIN = ExplainForm(
+    resource="desk:revert", backend="gpu_pool", finding="f" * 32, until=datetime(2026, 12, 24, 9, tzinfo=UTC)
+)
 DECISION = Decision(
     effect=Effect.PERMIT,
     rules=("ask-1", "need-2"),
@@ -189,7 +193,9 @@ def test_a_field_more_or_less_is_refused(kind):
             entry_of(stored, REGISTRY)
 
 
-@pytest.mark.parametrize("form", [GPU, DATA, DEPLOY, REVERT], ids=["gpu", "data", "deploy", "revert"])
+@pytest.mark.parametrize(
+    "form", [GPU, DATA, DEPLOY, REVERT, EXPLAIN], ids=["gpu", "data", "deploy", "revert", "explain"]
+)
 def test_a_form_round_trips_and_its_digest_is_pinned(form):
     assert form_of(form_body(form)) == form
     assert digest(form) == golden()["digests"][form_body(form)["form"]]
