@@ -17,8 +17,10 @@ from psycopg import sql
 from ledger.nouns import Access
 from workers.errors import BackendError
 from workers.executors.postgres import names
+from workers.executors.postgres.closing import functions
 from workers.executors.postgres.session import OLDEST, Session, sentence
 from workers.executors.postgres.settings import PostgresSettings, Product
+from workers.executors.postgres.watched import RIGHTS
 
 _LEASES: Final = """CREATE TABLE IF NOT EXISTS {leases} (
     key text PRIMARY KEY CHECK (key ~ '^[0-9a-f]{{32}}$'),
@@ -40,8 +42,6 @@ WHERE pg_catalog.clock_timestamp() < (
     SELECT max(lease.not_after) FROM {leases} AS lease
     WHERE lease.who = session_user AND lease.data_set = {data_set} AND NOT lease.ended)
 WITH LOCAL CHECK OPTION"""
-RIGHTS: Final = {Access.READ: ("SELECT",), Access.WRITE: ("SELECT", "INSERT", "UPDATE")}
-"""What can be granted on single columns; the role of a whole product adds DELETE to writing."""
 
 
 def prepare(administrator: Session, settings: PostgresSettings) -> None:
@@ -66,8 +66,9 @@ def prepare(administrator: Session, settings: PostgresSettings) -> None:
 
 
 def script(settings: PostgresSettings) -> str:
-    """Return the same as SQL, for an administrator who reads before running."""
-    return "".join(f"{statement.as_string()};\n" for statement in statements(settings))
+    """Return the same as SQL, for an administrator who reads before running: all of it or nothing is done."""
+    lines = ("BEGIN", *(statement.as_string() for statement in statements(settings)), "COMMIT")
+    return "".join(f"{line};\n" for line in lines)
 
 
 def statements(settings: PostgresSettings) -> Iterator[sql.Composed]:
@@ -91,6 +92,7 @@ def statements(settings: PostgresSettings) -> Iterator[sql.Composed]:
     yield sql.SQL("GRANT SELECT, INSERT, UPDATE ON {} TO {}").format(leases_table(house), sql.Identifier(executor))
     for product in settings.products:
         yield from _product(settings, product)
+    yield from functions(settings)
 
 
 def leases_table(house: str) -> sql.Identifier:

@@ -23,6 +23,7 @@ _SENTENCES: Final[Mapping[type[psycopg.Error], str]] = MappingProxyType(
         errors.LockNotAvailable: "another session keeps what is needed locked; it is tried again",
         errors.QueryCanceled: "the database took too long; it is tried again",
         errors.InsufficientPrivilege: "the executor's role lacks a right in the database; run prepare again",
+        errors.UndefinedFunction: "the database was prepared by an earlier version; run prepare again",
         errors.UndefinedTable: "the database is not prepared; run prepare",
         errors.InvalidSchemaName: "the database is not prepared; run prepare",
         errors.UndefinedObject: "the database lacks a role that prepare makes; run prepare",
