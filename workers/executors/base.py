@@ -92,6 +92,15 @@ class Executor(Protocol):
 
 
 @runtime_checkable
+class MayBeUnusable(Protocol):
+    """An executor that knows of a wrong setting before it is called: what is approved waits until it is mended."""
+
+    def fault(self) -> str:
+        """Return which setting is wrong and what to do, in one sentence; empty when it can be used."""
+        ...
+
+
+@runtime_checkable
 class TakesVerifiers(Protocol):
     """An executor whose grants are logins with a password of which it is told the verifier alone."""
 

@@ -16,7 +16,7 @@ from workers.executors.base import Holding, Observation
 from workers.executors.postgres import ending, names
 from workers.executors.postgres.leases import Lease, grant_of, note_verifier, read_lease, write_lease
 from workers.executors.postgres.roles import find_role, give_exactly, make_role, read_role, wanted_roles
-from workers.executors.postgres.session import Session, opened
+from workers.executors.postgres.session import Session, fault, opened
 from workers.executors.postgres.settings import PostgresSettings, Product
 from workers.executors.postgres.survey import survey
 from workers.executors.postgres.taking import close_doors, doors_of, refuse_untouchable
@@ -44,6 +44,10 @@ class PostgresExecutor:
         self._house = settings.house
         self._clock = clock
         self.enforcement = Enforcement.ENFORCED if settings.accounts else Enforcement.SELF_ENDING
+
+    def fault(self) -> str:
+        """Return which setting keeps the executor out of the database; looked at anew each time."""
+        return fault(self._settings)
 
     def ensure(self, grant: Grant) -> Receipt:
         """Make role, memberships and lease true in one transaction: a crash leaves all of it or nothing."""
