@@ -19,7 +19,7 @@ from workers.executors.postgres.roles import find_role, give_exactly, make_role,
 from workers.executors.postgres.session import Session, fault, opened
 from workers.executors.postgres.settings import PostgresSettings, Product
 from workers.executors.postgres.survey import survey
-from workers.executors.postgres.taking import close_doors, doors_of, refuse_untouchable
+from workers.executors.postgres.taking import close_doors, doors_of, refuse_open, refuse_untouchable
 from workers.scram import read_verifier
 
 
@@ -128,7 +128,9 @@ class PostgresExecutor:
         with opened(self._settings) as session:
             refuse_untouchable(session, holding)
             seen = survey(session, self._settings, self._clock())
-            close_doors(session, self._house, doors_of(seen, holding))
+            doors = doors_of(seen, holding)
+            close_doors(session, self._house, doors)
+            refuse_open(doors, survey(session, self._settings, self._clock()))
             lease = read_lease(session, self._house, holding.key) if holding.key is not None else None
         if lease is not None:
             self.revoke(grant_of(lease))

@@ -53,10 +53,23 @@ def close_doors(session: Session, house: str, doors: Iterable[Door]) -> None:
             try:
                 _call(session, house, function, arguments)
             except errors.InsufficientPrivilege as error:
-                who = f"{door.holding.who}: {door.holding.what}"
-                raise BackendError(
-                    f"whoever prepared the database may not take this away ({who}); do it by hand"
-                ) from error
+                raise _by_hand(door) from error
+
+
+def refuse_open(doors: Iterable[Door], now: Survey) -> None:
+    """Refuse to call closed what is still there: a REVOKE of what somebody else granted only warns.
+
+    Raises:
+        BackendError: one of the doors stands open.
+    """
+    for door in doors:
+        if any(_same(door.holding, each.holding) for each in now.doors):
+            raise _by_hand(door)
+
+
+def _by_hand(door: Door) -> BackendError:
+    who = f"{door.holding.who}: {door.holding.what}"
+    return BackendError(f"whoever prepared the database may not take this away ({who}); do it by hand, as who gave it")
 
 
 def _call(session: Session, house: str, function: str, arguments: tuple[str | bool, ...]) -> None:
