@@ -69,12 +69,11 @@ class Tap:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far, exchange = socket.create_connection(("127.0.0.1", self._port)), Exchange()
-                self.exchanges.append(exchange)
-                threading.Thread(target=self._relay, args=(near, far, exchange), daemon=True).start()
+                self.exchanges.append(Exchange())
+                threading.Thread(target=self._relay, args=(near, self.exchanges[-1]), daemon=True).start()
 
-    def _relay(self, near, far, exchange):
-        with near, far:
+    def _relay(self, near, exchange):
+        with near, suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self._port)) as far:
             back = threading.Thread(target=_pump, args=(far, near, exchange.answered, self._outwards), daemon=True)
             back.start()
             _pump(near, far, exchange.asked, self._inwards)
