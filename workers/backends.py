@@ -5,7 +5,12 @@ Nothing is connected to here: a backend that is down is no reason not to start.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
+
+import psycopg
+import structlog
+from psycopg.conninfo import conninfo_to_dict
 
 from ledger.book import Book
 from policies.backends import POSTGRES, SLURM, Database, Partition
@@ -18,26 +23,45 @@ from workers.executors.slurm.executor import SlurmExecutor
 from workers.executors.slurm.open import open_client
 from workers.executors.slurm.port import Account
 from workers.executors.slurm.settings import SlurmSettings
+from workers.executors.unusable import UnusableExecutor
 from workers.settings import HouseSettings
+
+logger = structlog.get_logger(__name__)
 
 
 def backends(settings: HouseSettings, catalogue: Catalogue, book: Book) -> dict[str, Executor]:
     """Return an executor for every backend that the catalogue names, by `Catalogue.backend`.
 
-    Raises:
-        SettingsError: a setting is missing or contradicts the catalogue.
+    One whose settings are wrong is left out of use and does not keep the others from starting.
     """
     found: dict[str, Executor] = {}
     for pool, item in catalogue.pools.items():
         if item.slurm is not None:
             name = f"{SLURM}:{pool}"
-            slurm = slurm_settings(settings, item.slurm, lambda subject: book.people().slack(subject))
-            found[name] = SlurmExecutor(slurm, open_client(slurm), name=name)
+            found[name] = _usable(name, functools.partial(_cluster, settings, book, name, item.slurm))
     for database in catalogue.databases.values():
         name = f"{POSTGRES}:{database.name}"
-        accounts = DatabaseAccounts(settings.accounts_file, database.name, lambda: subjects_of(book))
-        found[name] = PostgresExecutor(postgres_settings(settings, catalogue, database, accounts), name=name)
+        found[name] = _usable(name, functools.partial(_database, settings, catalogue, book, name, database))
     return found
+
+
+def _usable(name: str, build: Callable[[], Executor]) -> Executor:
+    """Return what `build` does, or what stands in for it and says which setting is wrong."""
+    try:
+        return build()
+    except SettingsError as error:
+        logger.error("a backend is left out until its settings are mended", backend=name, detail=error.detail)  # noqa: TRY400
+        return UnusableExecutor(name, f"its settings are wrong: {error.detail}. Mend that and restart the workers")
+
+
+def _cluster(settings: HouseSettings, book: Book, name: str, partition: Partition) -> Executor:
+    slurm = slurm_settings(settings, partition, lambda subject: book.people().slack(subject))
+    return SlurmExecutor(slurm, open_client(slurm), name=name)
+
+
+def _database(settings: HouseSettings, catalogue: Catalogue, book: Book, name: str, database: Database) -> Executor:
+    accounts = DatabaseAccounts(settings.accounts_file, database.name, lambda: subjects_of(book))
+    return PostgresExecutor(postgres_settings(settings, catalogue, database, accounts), name=name)
 
 
 def subjects_of(book: Book) -> dict[str, str]:
@@ -74,13 +98,17 @@ def postgres_settings(
     """Return what the executor of one database must be told.
 
     Raises:
-        SettingsError: `QM_POSTGRES_DSN` is set and there are several databases.
+        SettingsError: `QM_POSTGRES_DSN` cannot be read, or is set and there are several databases.
     """
     dsn = settings.postgres_dsn.get_secret_value()
     if dsn and len(catalogue.databases) > 1:
         there = ", ".join(catalogue.databases)
         message = f"QM_POSTGRES_DSN serves one database and the catalogue has {there}: use a libpq service file"
         raise SettingsError(message)
+    try:
+        conninfo_to_dict(dsn)
+    except psycopg.Error:  # its words would hold the password
+        raise SettingsError("QM_POSTGRES_DSN is not what libpq reads; write it like host=db dbname=warehouse") from None
     return PostgresSettings(
         conninfo=dsn or f"service={database.name}",
         products=products_of(catalogue, database),

@@ -31,7 +31,7 @@ from workers.deadlines import missed
 from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, StaleGrantError
-from workers.executors.base import Executor, Pending
+from workers.executors.base import Executor, MayBeUnusable, Pending
 from workers.line import NOT_ANY_MORE, WAITED_OUT, differs, dispatch_again, runs_out, waited, waited_out
 from workers.passwords import set_password
 from workers.prolonging import prolong, unconfirmed
@@ -102,10 +102,18 @@ def _carry_out(room: Room, request: Request) -> None:
     if executor is None:
         enter(room, request, Failed(why=NOBODY), free=True)
         return
+    if fault := fault_of(executor):
+        logger.warning("approved, and its backend cannot be used yet", request=request.number, detail=fault)
+        return  # the sweep comes again
     decided = decided_anew(room, request)
     dispatched = dispatch(room, request, decided, executor, now, grounds) if decided is not None else None
     if dispatched is not None:
         _start(room, dispatched, executor)
+
+
+def fault_of(executor: Executor) -> str:
+    """Return which setting of a backend is wrong, empty when it can be used."""
+    return executor.fault() if isinstance(executor, MayBeUnusable) else ""
 
 
 def _start(room: Room, request: Request, executor: Executor) -> None:

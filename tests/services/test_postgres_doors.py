@@ -8,13 +8,12 @@ from datetime import timedelta
 import pytest
 from psycopg import sql
 from services.postgres import postgres_server  # noqa: F401 - a fixture
-from services.postgres_site import Site, grant_of, prepared_site  # noqa: F401 - a fixture
+from services.postgres_site import Site, grant_of, later, prepared_site  # noqa: F401 - a fixture
 
 from ledger.log.canonical import format_time
 from ledger.nouns import Access
 from workers.executors.postgres import PostgresExecutor, Product
-from workers.executors.postgres.doors import DIRECT, MEMBER
-from workers.executors.postgres.survey import STRANGE
+from workers.executors.postgres.doors import DIRECT, MEMBER, STRANGE
 
 pytestmark = pytest.mark.services
 
@@ -45,10 +44,19 @@ def test_grants_as_granted_are_listed_with_their_key_and_nothing_wrong(site):
     whole, _ = granted(site)
     some, _ = granted(site, Access.WRITE, ("amount", "region"), request=1043)
     site.password_for(whole)
-    assert [(h.key, h.who, h.what, h.wrong) for h in site.executor.holdings()] == [
-        (whole.key, site.role(whole), f"read claims until {format_time(whole.not_after)}", ""),
-        (some.key, site.role(some), f"write claims (amount, region) until {format_time(some.not_after)}", ""),
+    assert [(h.key, h.who, h.what, h.until, h.wrong) for h in site.executor.holdings()] == [
+        (whole.key, site.role(whole), "read claims", whole.not_after, ""),
+        (some.key, site.role(some), "write claims (amount, region)", some.not_after, ""),
     ]
+
+
+def test_the_words_of_a_grant_stay_while_its_end_moves(site):
+    grant, _ = granted(site)
+    before = site.executor.holdings()[0]
+    site.executor.ensure(later(grant, 2, seconds=9000))
+    after = site.executor.holdings()[0]
+    assert (after.key, after.who, after.what) == (before.key, before.who, before.what)
+    assert after.until > before.until
 
 
 def test_everyone_may_read_the_table(site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -13,8 +14,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from services.house import desk_on, rules_with, text_of
 from services.postgres import postgres_server  # noqa: F401 - a fixture
+from services.slack_tap import Exchange, Tap, unmasked
 from typer.testing import CliRunner
 
+from bot.workspace.server import WorkspaceServer
 from ledger.book import open_sqlite
 from ledger.streams.request import Status
 from workers import cli
@@ -53,11 +56,20 @@ def walk(postgres, warehouse, tmp_path_factory):
         with psycopg.connect(warehouse, autocommit=True) as admin:
             verifier = sql.Literal(make_verifier(secret).text())
             admin.execute(sql.SQL("ALTER ROLE qm_executor PASSWORD {}").format(verifier))
+        taps = []
+
+        def through_a_tap(server):
+            taps.extend([] if taps else [Tap(server.port)])
+            return f"http://127.0.0.1:{taps[0].port}/api/"
+
+        patch.setattr(WorkspaceServer, "api_url", property(through_a_tap))
         with desk_on(home) as walk:
+            walk.tap = taps[0]
             walk.room, walk.home, walk.postgres = "data-access", home, postgres
             walk.book = open_sqlite(home / "ledger.sqlite3")
             yield walk
             walk.book.store.close()
+        walk.tap.close()
 
 
 def running(walk):
@@ -158,9 +170,44 @@ def test_the_password_is_nowhere_but_in_the_one_view(walk):
     assert any(verifier in text for name, text in kept.items() if "ledger.sqlite3" in name)
     assert any("valkey" in name for name in kept)
     assert any(name.endswith("worker.log") for name in kept)
-    holds = [name for name, text in kept.items() if secret.encode() in text or secret.encode().hex().encode() in text]
-    assert holds == []
+    assert [name for name, text in kept.items() if any(each in text for each in forms_of(secret))] == []
     assert secret in json.dumps(view)
+    assert leaks(walk.tap.exchanges, secret) == []
+
+
+def forms_of(secret):
+    """The ways in which a careless program would write it."""
+    raw = secret.encode()
+    return [raw, raw.upper(), raw.hex().encode(), *(base64.b64encode(b" " * n + raw)[4:-4] for n in range(3))]
+
+
+def leaks(exchanges, secret):
+    """Where in the traffic with Slack the secret is, besides the one view that shows it; and that it was shown once."""
+    seen = [exchange for exchange in exchanges if exchange.asked]
+    assert {exchange.method for exchange in seen} >= {"link", "views.open", "chat.postMessage", "chat.update"}
+    holding = [(each, way, text.count(form)) for each in seen
+               for way, text in (("asked", each.sent), ("answered", bytes(each.answered)))
+               for form in forms_of(secret) if form in text]  # fmt: skip
+    shown = [each for each, way, _ in holding if way == "asked" and each.method in {"views.open", "views.update"}]
+    assert len(shown) == 1, "one call shows it"
+    assert [count for each, way, count in holding if each is shown[0] and way == "asked"] == [1]
+    # The answer to that call repeats the view, as Slack's does, on the same connection.
+    return [(each.method, way) for each, way, _ in holding if each is not shown[0]]
+
+
+def test_the_search_of_the_traffic_finds_a_password_in_a_message_and_in_a_masked_frame(walk):
+    """Without this nobody knows that the search above can fail."""
+    secret = new_secret()
+    view = Exchange(asked=bytearray(b"POST /api/views.open HTTP/1.1\r\n\r\nview=" + secret.encode()))
+    told = Exchange(asked=bytearray(b"POST /api/chat.postMessage HTTP/1.1\r\n\r\ntext=" + secret.encode()))
+    mask, text = b"\x01\x02\x03\x04", secret.encode()
+    frame = bytes([0x81, 0x80 | len(text)]) + mask + bytes(b ^ mask[n % 4] for n, b in enumerate(text))
+    link = Exchange(asked=bytearray(b"GET /link/ HTTP/1.1\r\nUpgrade: websocket\r\n\r\n" + frame))
+    assert secret.encode() not in link.asked
+    assert secret.encode() in unmasked(frame)
+    others = list(walk.tap.exchanges)
+    assert leaks([*others, view], secret) == []
+    assert leaks([*others, view, told, link], secret) == [("chat.postMessage", "asked"), ("link", "asked")]
 
 
 def test_nobody_but_the_holder_is_shown_a_password(walk):

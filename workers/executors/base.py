@@ -1,6 +1,6 @@
 """The port to a backend: three methods, all safe to repeat, keyed by the random grant key.
 
-A new executor passes `tests/contracts/test_executor.py` and declares how firmly it holds a lease to its end. Every call
+A new executor passes `tests/contracts/executor.py` and declares how firmly it holds a lease to its end. Every call
 returns or raises within seconds: a client to a backend is given its timeouts.
 """
 
@@ -89,6 +89,15 @@ class Executor(Protocol):
         Raises:
             BackendError: the backend did not do it; try again.
         """
+        ...
+
+
+@runtime_checkable
+class MayBeUnusable(Protocol):
+    """An executor that knows of a wrong setting before it is called: what is approved waits until it is mended."""
+
+    def fault(self) -> str:
+        """Return which setting is wrong and what to do, in one sentence; empty when it can be used."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Side doors: access to a table, a view or the leases that no grant explains.
+"""Side doors: access to a table, a view or the leases that no grant explains, and how each is closed.
 
 Read from the access lists and memberships themselves. What cannot be seen: superusers, copies of data, functions that
 read with their owner's rights, and access through another database or a foreign table.
@@ -7,45 +7,27 @@ read with their owner's rights, and access through another database or a foreign
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
+from psycopg import sql
 from psycopg.rows import class_row
 
-from ledger.nouns import Access
 from workers.executors.base import Holding
 from workers.executors.postgres import names
-from workers.executors.postgres.prepare import RIGHTS
-from workers.executors.postgres.roles import Membership
+from workers.executors.postgres.roles import Membership, Role
 from workers.executors.postgres.session import Session
-from workers.executors.postgres.settings import PostgresSettings, Product
+from workers.executors.postgres.settings import PostgresSettings
+from workers.executors.postgres.watched import Right, expected, product_roles, relations, watched_roles
 
 DIRECT: Final = "A direct right that no grant of ours explains."
 MEMBER: Final = "A membership that no grant of ours explains."
+OWNER: Final = "It belongs to somebody who was not meant to own it."
+STRANGE: Final = "No grant of ours explains this role."
 EVERYONE: Final = "PUBLIC"
-READS_ALL: Final = frozenset({"pg_read_all_data", "pg_write_all_data"})
 
-_WATCHED: Final = """
-WITH RECURSIVE watched(id, spreads) AS (
-    SELECT c.oid, w.spreads FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN unnest(%s::text[], %s::text[], %s::boolean[]) AS w(schema, name, spreads)
-      ON n.nspname = w.schema AND c.relname = w.name
-  UNION
-    SELECT more.id, true FROM watched CROSS JOIN LATERAL (
-        SELECT rule.ev_class FROM pg_depend d JOIN pg_rewrite rule ON rule.oid = d.objid
-        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = watched.id
-      UNION ALL
-        SELECT inhrelid FROM pg_inherits WHERE inhparent = watched.id
-    ) AS more(id) WHERE watched.spreads
-), relation AS (
-    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relowner, c.relacl
-    FROM watched JOIN pg_class c ON c.oid = watched.id JOIN pg_namespace n ON n.oid = c.relnamespace
-)
-"""
-_RIGHTS: Final = (
-    _WATCHED
-    + """
+_RIGHTS: Final = """
 SELECT r.schema, r.name AS table, '' AS column, a.privilege_type AS right, a.is_grantable AS grantable,
        coalesce(g.rolname, 'PUBLIC') AS who
 FROM relation r CROSS JOIN LATERAL aclexplode(r.relacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
@@ -56,105 +38,89 @@ FROM relation r JOIN pg_attribute t ON t.attrelid = r.oid AND NOT t.attisdropped
 CROSS JOIN LATERAL aclexplode(t.attacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
 WHERE a.grantee <> r.relowner
 """
-)
-_OWNERS: Final = _WATCHED + "SELECT DISTINCT o.rolname FROM relation r JOIN pg_roles o ON o.oid = r.relowner"  # noqa: S608 - constants
+_OWNED: Final = """
+SELECT r.schema, r.name, o.rolname, o.rolsuper OR r.relowner = r.meant AS meant
+FROM relation r JOIN pg_roles o ON o.oid = r.relowner ORDER BY 3, 1, 2
+"""
+
+Call = tuple[str, tuple[str | bool, ...]]
+"""One of the functions of `closing.py`, and what it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Right:
-    """One entry of an access list; `column` is empty for the whole table, `who` is PUBLIC for everyone."""
+class Door:
+    """An access that should not be, and the calls that take it away, in order; each commits by itself."""
 
-    schema: str
-    table: str
-    column: str
-    right: str
-    grantable: bool
-    who: str
+    holding: Holding
+    closing: tuple[Call, ...]
 
 
 def side_doors(
     session: Session, settings: PostgresSettings, grants: set[str], members: list[Membership]
-) -> Iterator[Holding]:
-    """Return direct rights and memberships that neither a grant, nor `prepare`, nor the settings explain.
+) -> Iterator[Door]:
+    """Yield direct rights, memberships and owners that neither a grant, nor `prepare`, nor the settings explain.
 
     Args:
         grants: names of the roles that stand for grants; what they hold is compared elsewhere.
         members: every membership of the cluster.
     """
-    relations = _relations(settings)
-    # Whoever reads a table or a view passes its rows on; our views read the leases, and pass none of them on.
-    spreads = [schema != names.lease_schema(settings.house) for schema, _ in relations]
-    watched = [[schema for schema, _ in relations], [table for _, table in relations], spreads]
+    query = relations(settings)
     with session.cursor(row_factory=class_row(Right)) as cursor:
-        rights = cursor.execute(_RIGHTS, watched).fetchall()
-    owners = {str(row[0]) for row in session.execute(_OWNERS, watched)}
-    return iter([*_direct(settings, rights), *_members(settings, owners, grants, members)])
-
-
-def _direct(settings: PostgresSettings, rights: list[Right]) -> Iterator[Holding]:
-    expected = set(_expected(settings))
-    strange = [r for r in rights if r not in expected and r.who not in settings.known]
-    strange.sort(key=lambda r: (r.who, r.schema, r.table, r.right, r.column))
-    for (who, schema, table), entries in groupby(strange, key=lambda r: (r.who, r.schema, r.table)):
-        said = ", ".join(dict.fromkeys(f"{r.right} ({r.column})" if r.column else r.right for r in entries))
-        yield Holding(key=None, who=who, what=f"{said} on {schema}.{table}", wrong=DIRECT)
-
-
-def _members(
-    settings: PostgresSettings, owners: set[str], grants: set[str], members: list[Membership]
-) -> Iterator[Holding]:
-    product_roles = {role for product in settings.products for role in _product_roles(settings, product)}
-    own = {names.keeper_role(settings.house), names.estate_role(settings.house), settings.executor}
-    watched = product_roles | own | READS_ALL | owners
+        rights = cursor.execute(query + sql.SQL(_RIGHTS)).fetchall()
+    owned = [(str(s), str(t), str(who), bool(meant)) for s, t, who, meant in session.execute(query + sql.SQL(_OWNED))]
+    yield from _direct(settings, rights)
+    yield from _owners(settings, owned)
+    watched = watched_roles(settings) | {who for _, _, who, _ in owned}
     for held in members:
-        if held.role not in watched or held.member in grants or held.member in settings.known:
-            continue
-        if held.member == settings.executor and _is_our_own(settings, held, product_roles):
-            continue
-        yield Holding(key=None, who=held.member, what=f"member of {held.role}", wrong=MEMBER)
+        if held.role in watched and held.member not in grants:
+            yield from _member(settings, held)
 
 
-def _is_our_own(settings: PostgresSettings, held: Membership, product_roles: set[str]) -> bool:
+def strange_role(settings: PostgresSettings, role: Role, members: list[Membership]) -> Door:
+    """Return the door that a role is which poses as a grant's: one that is named so goes, another loses its mark."""
+    has = sorted({m.role for m in members if m.member == role.name})
+    what = f"member of {', '.join(has) or 'nothing'}"
+    closing: tuple[Call, ...] = (("lock_role", (role.name,)), ("drop_role", (role.name,)))
+    if not names.is_grant_role(settings.house, role.name):
+        reaching = [each for each in has if each in watched_roles(settings)]
+        closing = (*(("take_membership", (each, role.name)) for each in reaching), ("take_mark", (role.name,)))
+    return Door(holding=Holding(key=None, who=role.name, what=what, wrong=STRANGE), closing=closing)
+
+
+def _direct(settings: PostgresSettings, rights: list[Right]) -> Iterator[Door]:
+    meant = set(expected(settings))
+    strange = [r for r in rights if r not in meant and r.who not in settings.known]
+    strange.sort(key=lambda r: (r.who, r.schema, r.table, r.right, r.column))
+    for (who, schema, table), group in groupby(strange, key=lambda r: (r.who, r.schema, r.table)):
+        entries = list(group)
+        said = ", ".join(dict.fromkeys(f"{r.right} ({r.column})" if r.column else r.right for r in entries))
+        yield Door(
+            holding=Holding(key=None, who=who, what=f"{said} on {schema}.{table}", wrong=DIRECT),
+            # Of a right that `prepare` gave, only that it may be handed on is too much.
+            closing=tuple(_take_right(r, option_alone=replace(r, grantable=False) in meant) for r in entries),
+        )
+
+
+def _take_right(right: Right, *, option_alone: bool) -> Call:
+    return "take_right", (right.schema, right.table, right.column, right.right, option_alone, right.who)
+
+
+def _owners(settings: PostgresSettings, owned: list[tuple[str, str, str, bool]]) -> Iterator[Door]:
+    for schema, table, who, meant in owned:
+        if not meant and who not in settings.known:
+            holding = Holding(key=None, who=who, what=f"owner of {schema}.{table}", wrong=OWNER)
+            yield Door(holding=holding, closing=(("give_back", (schema, table)),))
+
+
+def _member(settings: PostgresSettings, held: Membership) -> Iterator[Door]:
+    if held.member in settings.known or (held.member == settings.executor and _is_our_own(settings, held)):
+        return
+    holding = Holding(key=None, who=held.member, what=f"member of {held.role}", wrong=MEMBER)
+    yield Door(holding=holding, closing=(("take_membership", (held.role, held.member)),))
+
+
+def _is_our_own(settings: PostgresSettings, held: Membership) -> bool:
     """Whether the executor has what `prepare` gave it: it hands product roles out and does not use them itself."""
-    if held.role in product_roles:
+    if held.role in product_roles(settings):
         return held.administers and not held.inherits and not held.sets
     return held.role == names.estate_role(settings.house)
-
-
-def _relations(settings: PostgresSettings) -> list[tuple[str, str]]:
-    house = settings.house
-    tables = [(product.schema, product.table) for product in settings.products]
-    views = [(names.view_schema(house), product.name) for product in settings.products]
-    return [*tables, *views, (names.lease_schema(house), "lease")]
-
-
-def _product_roles(settings: PostgresSettings, product: Product) -> Iterator[str]:
-    for access in Access:
-        yield names.product_role(settings.house, product.name, access)
-        for column in product.columns:
-            yield names.column_role(settings.house, product.name, access, column)
-
-
-def _expected(settings: PostgresSettings) -> Iterator[Right]:
-    """Yield every entry that `prepare` makes."""
-    for right in ("SELECT", "INSERT", "UPDATE"):
-        yield _right(names.lease_schema(settings.house), "lease", "", right, settings.executor)
-    for product in settings.products:
-        for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-            yield _right(product.schema, product.table, "", right, names.keeper_role(settings.house))
-        for access in Access:
-            yield from _expected_of(settings, product, access)
-
-
-def _expected_of(settings: PostgresSettings, product: Product, access: Access) -> Iterator[Right]:
-    view, house = (names.view_schema(settings.house), product.name), settings.house
-    whole = names.product_role(house, product.name, access)
-    for right in (*RIGHTS[access], *(["DELETE"] if access is Access.WRITE else [])):
-        yield _right(*view, "", right, whole)
-    for column in product.columns:
-        for right in RIGHTS[access]:
-            yield _right(*view, column, right, names.column_role(house, product.name, access, column))
-
-
-def _right(schema: str, table: str, column: str, right: str, who: str) -> Right:
-    return Right(schema=schema, table=table, column=column, right=right, grantable=False, who=who)

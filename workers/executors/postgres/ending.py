@@ -33,14 +33,24 @@ WHERE a.usename = %s AND n.nspname = %s AND c.relname = %s AND l.granted
 
 
 def shut(session: Session, house: str, executor: str, grant: Grant) -> Role | None:
-    """End the lease, and whatever its role could do; return the role when there is one."""
+    """End the lease, and whatever its role could do; return the role when there is one.
+
+    A later generation is left as it stands: whoever was told of an older one cannot cut it.
+    """
     with session.transaction():
         role = find_role(session, house, grant)
+        if generation_of(read_lease(session, house, grant.key), role) > grant.generation:
+            return None
         end_lease(session, house, grant, names.grant_role(house, grant))
         if role is None:
             return None
         _lock_out(session, executor, role.name)
     return role
+
+
+def generation_of(lease: Lease | None, role: Role | None) -> int:
+    """Return the latest generation that the database knows of a key: the lease's, or the mark's when that was lost."""
+    return max(lease.generation if lease else 0, role.mark.generation if role and role.mark else 0)
 
 
 def _lock_out(session: Session, executor: str, role: str) -> None:

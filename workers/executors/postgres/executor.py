@@ -14,11 +14,12 @@ from ledger.nouns import DataForm, Enforcement, Grant, Receipt
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.base import Holding, Observation
 from workers.executors.postgres import ending, names
-from workers.executors.postgres.leases import Lease, note_verifier, read_lease, write_lease
+from workers.executors.postgres.leases import Lease, grant_of, note_verifier, read_lease, write_lease
 from workers.executors.postgres.roles import find_role, give_exactly, make_role, read_role, wanted_roles
-from workers.executors.postgres.session import Session, opened
+from workers.executors.postgres.session import Session, fault, opened
 from workers.executors.postgres.settings import PostgresSettings, Product
 from workers.executors.postgres.survey import survey
+from workers.executors.postgres.taking import close_doors, doors_of, refuse_open, refuse_untouchable
 from workers.scram import read_verifier
 
 
@@ -43,6 +44,10 @@ class PostgresExecutor:
         self._house = settings.house
         self._clock = clock
         self.enforcement = Enforcement.ENFORCED if settings.accounts else Enforcement.SELF_ENDING
+
+    def fault(self) -> str:
+        """Return which setting keeps the executor out of the database; looked at anew each time."""
+        return fault(self._settings)
 
     def ensure(self, grant: Grant) -> Receipt:
         """Make role, memberships and lease true in one transaction: a crash leaves all of it or nothing."""
@@ -112,7 +117,23 @@ class PostgresExecutor:
     def holdings(self) -> tuple[Holding, ...]:
         """Return every grant that stands and every access to the data sets that no grant explains."""
         with opened(self._settings) as session:
-            return survey(session, self._settings, self._clock())
+            return survey(session, self._settings, self._clock()).holdings
+
+    def take_away(self, holding: Holding) -> None:
+        """Take away one access: a grant's as `revoke` does, another through what `prepare` made for that.
+
+        Raises:
+            BackendError: it is a superuser's or the database owner's, or whoever gave it must take it back.
+        """
+        with opened(self._settings) as session:
+            refuse_untouchable(session, holding)
+            seen = survey(session, self._settings, self._clock())
+            doors = doors_of(seen, holding)
+            close_doors(session, self._house, doors)
+            refuse_open(doors, survey(session, self._settings, self._clock()))
+            lease = read_lease(session, self._house, holding.key) if holding.key is not None else None
+        if lease is not None:
+            self.revoke(grant_of(lease))
 
     @contextmanager
     def _alone(self, grant: Grant) -> Iterator[Session]:
@@ -125,7 +146,7 @@ class PostgresExecutor:
         """Raise StaleGrantError for what is older than seen, ended, or over by the database's clock."""
         lease = read_lease(session, self._house, grant.key)
         role = find_role(session, self._house, grant)
-        seen = max(lease.generation if lease else 0, role.mark.generation if role and role.mark else 0)
+        seen = ending.generation_of(lease, role)
         ended = lease is not None and lease.ended and lease.generation >= grant.generation
         over = session.execute("SELECT clock_timestamp() >= %s", [grant.not_after]).fetchone()
         if seen > grant.generation or ended or (over and over[0]):

@@ -86,6 +86,21 @@ def end_lease(session: Session, house: str, grant: Grant, who: str) -> None:
     )
 
 
+def grant_of(lease: Lease) -> Grant:
+    """Return the grant that a lease remembers, to end it when the ledger knows of none; whose it was is not told."""
+    form = DataForm(
+        resource=f"data:{lease.data_set}", access=Access(lease.access), duration_s=0, columns=tuple(lease.columns)
+    )
+    return Grant(
+        request=lease.request,
+        key=lease.key,
+        subject="",
+        form=form,
+        generation=lease.generation,
+        not_after=lease.not_after,
+    )
+
+
 def note_verifier(session: Session, house: str, key: str, digest: str) -> None:
     """Note which verifier stands, by digest."""
     session.execute(sql.SQL("UPDATE {} SET verifier = %s WHERE key = %s").format(leases_table(house)), [digest, key])

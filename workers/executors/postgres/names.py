@@ -34,6 +34,11 @@ def grant_pattern(house: str) -> str:
     return rf"^{house}_[0-9]+_[0-9a-f]{{8}}$"
 
 
+def is_grant_role(house: str, name: str) -> bool:
+    """Return whether a role is named as a grant's is."""
+    return re.fullmatch(grant_pattern(house), name, re.ASCII) is not None
+
+
 def product_role(house: str, data_set: str, access: Access) -> str:
     """Return the role that may read, or read and change, every column of a data set."""
     return _fitting(f"{house}:{data_set}:{access.value}")

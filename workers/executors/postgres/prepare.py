@@ -17,8 +17,10 @@ from psycopg import sql
 from ledger.nouns import Access
 from workers.errors import BackendError
 from workers.executors.postgres import names
+from workers.executors.postgres.closing import functions
 from workers.executors.postgres.session import OLDEST, Session, sentence
 from workers.executors.postgres.settings import PostgresSettings, Product
+from workers.executors.postgres.watched import RIGHTS
 
 _LEASES: Final = """CREATE TABLE IF NOT EXISTS {leases} (
     key text PRIMARY KEY CHECK (key ~ '^[0-9a-f]{{32}}$'),
@@ -40,15 +42,13 @@ WHERE pg_catalog.clock_timestamp() < (
     SELECT max(lease.not_after) FROM {leases} AS lease
     WHERE lease.who = session_user AND lease.data_set = {data_set} AND NOT lease.ended)
 WITH LOCAL CHECK OPTION"""
-RIGHTS: Final = {Access.READ: ("SELECT",), Access.WRITE: ("SELECT", "INSERT", "UPDATE")}
-"""What can be granted on single columns; the role of a whole product adds DELETE to writing."""
 
 
 def prepare(administrator: Session, settings: PostgresSettings) -> None:
     """Make or mend everything that the executor needs, in one transaction; repeating it changes nothing.
 
     Args:
-        administrator: a session of a superuser, or of a role that may create roles and schemas and grant the tables.
+        administrator: a session of a superuser, or of a role with CREATEROLE that owns the database and the tables.
 
     Raises:
         BackendError: a table or column is missing, or the administrator lacks a right.
@@ -66,8 +66,9 @@ def prepare(administrator: Session, settings: PostgresSettings) -> None:
 
 
 def script(settings: PostgresSettings) -> str:
-    """Return the same as SQL, for an administrator who reads before running."""
-    return "".join(f"{statement.as_string()};\n" for statement in statements(settings))
+    """Return the same as SQL, for an administrator who reads before running: all of it or nothing is done."""
+    lines = ("BEGIN", *(statement.as_string() for statement in statements(settings)), "COMMIT")
+    return "".join(f"{line};\n" for line in lines)
 
 
 def statements(settings: PostgresSettings) -> Iterator[sql.Composed]:
@@ -76,21 +77,26 @@ def statements(settings: PostgresSettings) -> Iterator[sql.Composed]:
     keeper, estate, executor = names.keeper_role(house), names.estate_role(house), settings.executor
     schema = sql.Identifier(names.lease_schema(house))
     yield from (_role(keeper), _role(estate), _role(executor, "LOGIN CREATEROLE"))
+    # Whoever is no superuser must be a member of the keeper to give it anything; only for this transaction.
+    yield _sql("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", keeper)
     # As the heir of what holders leave behind, the executor needs the heir's rights; they are none.
     yield _sql("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE, ADMIN FALSE", estate, executor)
     yield sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema)
     yield _sql("CREATE SCHEMA IF NOT EXISTS {}", names.view_schema(house))
+    yield _sql("GRANT USAGE ON SCHEMA {} TO {}", names.lease_schema(house), executor)
+    for each in (names.lease_schema(house), names.view_schema(house)):
+        yield _sql("GRANT USAGE, CREATE ON SCHEMA {} TO {}", each, keeper)
     yield sql.SQL(_LEASES).format(leases=leases_table(house))
     yield sql.SQL("CREATE INDEX IF NOT EXISTS lease_who ON {} (who, data_set) WHERE NOT ended").format(
         leases_table(house)
     )
     yield sql.SQL("ALTER TABLE {} OWNER TO {}").format(leases_table(house), sql.Identifier(keeper))
-    yield _sql("GRANT USAGE ON SCHEMA {} TO {}, {}", names.lease_schema(house), executor, keeper)
-    yield _sql("GRANT USAGE ON SCHEMA {} TO {}", names.view_schema(house), keeper)
     # No DELETE: the leases remember which generations are over.
     yield sql.SQL("GRANT SELECT, INSERT, UPDATE ON {} TO {}").format(leases_table(house), sql.Identifier(executor))
     for product in settings.products:
         yield from _product(settings, product)
+    yield from functions(settings)
+    yield _sql("REVOKE {} FROM CURRENT_USER", keeper)
 
 
 def leases_table(house: str) -> sql.Identifier:

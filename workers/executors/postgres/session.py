@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, LiteralString
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
 
 from workers.errors import BackendError
 from workers.executors.postgres.settings import PostgresSettings
@@ -23,6 +25,7 @@ _SENTENCES: Final[Mapping[type[psycopg.Error], str]] = MappingProxyType(
         errors.LockNotAvailable: "another session keeps what is needed locked; it is tried again",
         errors.QueryCanceled: "the database took too long; it is tried again",
         errors.InsufficientPrivilege: "the executor's role lacks a right in the database; run prepare again",
+        errors.UndefinedFunction: "the database was prepared by an earlier version; run prepare again",
         errors.UndefinedTable: "the database is not prepared; run prepare",
         errors.InvalidSchemaName: "the database is not prepared; run prepare",
         errors.UndefinedObject: "the database lacks a role that prepare makes; run prepare",
@@ -40,12 +43,26 @@ def opened(settings: PostgresSettings) -> Iterator[Session]:
     Raises:
         BackendError: the database does not answer, refused, or lets the executor do more than it should.
     """
+    if wrong := fault(settings):
+        raise BackendError(wrong)
     try:
         with _connect(settings) as session:
             _check_fit(session)
             yield session
     except psycopg.Error as error:
         raise BackendError(sentence(error)) from error
+
+
+def fault(settings: PostgresSettings) -> str:
+    """Return which setting keeps the executor out, empty when none does; libpq would only say: no password."""
+    named = str(conninfo_to_dict(settings.conninfo).get("passfile") or "")
+    if not named:
+        return ""
+    try:
+        Path(named).open("rb").close()
+    except OSError as error:
+        return f"its password file cannot be read ({error.strerror}): mend passfile, or the file's owner and mode"
+    return ""
 
 
 def run(session: Session, template: LiteralString, *identifiers: str) -> None:

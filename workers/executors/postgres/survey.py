@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
-from ledger.log.canonical import format_time
 from ledger.nouns import Access
 from workers.executors.base import Holding
 from workers.executors.postgres import names
-from workers.executors.postgres.doors import side_doors
+from workers.executors.postgres.doors import Door, side_doors, strange_role
 from workers.executors.postgres.leases import Lease, read_leases
 from workers.executors.postgres.roles import Membership, Role, grant_roles, memberships
 from workers.executors.postgres.session import Session
 from workers.executors.postgres.settings import PostgresSettings
 
-STRANGE = "No grant of ours explains this role."
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one look saw: the grants that stand, and the doors beside them."""
+
+    grants: tuple[Holding, ...]
+    doors: tuple[Door, ...]
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """Everything that was seen."""
+        return (*self.grants, *(door.holding for door in self.doors))
 
 
-def survey(session: Session, settings: PostgresSettings, now: datetime) -> tuple[Holding, ...]:
-    """Return every holding, read in one snapshot so that a grant in the making is not half seen."""
+def survey(session: Session, settings: PostgresSettings, now: datetime) -> Survey:
+    """Return everything that is held, read in one snapshot so that a grant in the making is not half seen."""
     with session.transaction():
         session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         leases = read_leases(session, settings.house)
         roles = grant_roles(session, settings.house)
         members = memberships(session)
-        doors = side_doors(session, settings, {role.name for role in roles}, members)
-    return (*(_holding(settings, role, leases, members, now) for role in roles), *doors)
+        doors = list(side_doors(session, settings, {role.name for role in roles}, members))
+    ours = [(role, lease) for role in roles if (lease := _lease_of(role, leases)) is not None]
+    explained = {role.id for role, _ in ours}
+    strange = [strange_role(settings, role, members) for role in roles if role.id not in explained]
+    return Survey(
+        grants=tuple(_holding(settings, role, lease, members, now) for role, lease in ours), doors=(*strange, *doors)
+    )
 
 
-def _holding(
-    settings: PostgresSettings, role: Role, leases: dict[str, Lease], members: list[Membership], now: datetime
-) -> Holding:
+def _lease_of(role: Role, leases: dict[str, Lease]) -> Lease | None:
+    """A mark can be copied to another role; the lease knows which role is meant."""
     lease = leases.get(role.mark.key) if role.mark is not None else None
-    # A mark can be copied to another role; the lease knows which role is meant.
-    if lease is None or (lease.role_id not in {0, role.id}):
-        have = ", ".join(sorted(m.role for m in members if m.member == role.name)) or "nothing"
-        return Holding(key=None, who=role.name, what=f"member of {have}", wrong=STRANGE)
+    return lease if lease is not None and lease.role_id in {0, role.id} else None
+
+
+def _holding(settings: PostgresSettings, role: Role, lease: Lease, members: list[Membership], now: datetime) -> Holding:
     columns = f" ({', '.join(lease.columns)})" if lease.columns else ""
-    what = f"{lease.access} {lease.data_set}{columns} until {format_time(lease.not_after)}"
-    wrong = " ".join(_wrong(settings, role, lease, members, now))
-    return Holding(key=lease.key, who=lease.who if lease.own_account else role.name, what=what, wrong=wrong)
+    return Holding(
+        key=lease.key,
+        who=lease.who if lease.own_account else role.name,
+        what=f"{lease.access} {lease.data_set}{columns}",
+        wrong=" ".join(_wrong(settings, role, lease, members, now)),
+        until=lease.not_after,
+    )
 
 
 def _wrong(
