@@ -21,6 +21,7 @@ from workers.hands import attend
 from workers.journal import Journal
 from workers.room import Room, take_inventory
 
+pytest.register_assert_rewrite("contracts.executor")
 RULES = Path(__file__).parent.parent / "policies"
 MIRA, INES, TOMAS, NOOR, ODILE, KOFI = "U01MIRA", "U02INES", "U03TOMAS", "U04NOOR", "U05ODILE", "U06KOFI"
 

@@ -1,6 +1,6 @@
 """The port to a backend: three methods, all safe to repeat, keyed by the random grant key.
 
-A new executor passes `tests/contracts/test_executor.py` and declares how firmly it holds a lease to its end. Every call
+A new executor passes `tests/contracts/executor.py` and declares how firmly it holds a lease to its end. Every call
 returns or raises within seconds: a client to a backend is given its timeouts.
 """
 
