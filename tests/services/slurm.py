@@ -97,13 +97,17 @@ class Cluster:
         self._spawn("slurmctld", self.bin / "slurmctld", "-D")
         self._wait_for(lambda: self.command("scontrol", "ping").returncode == 0, "a controller that answers")
 
+    def stop_controller(self) -> None:
+        """End slurmctld in good order: it saves what it knows."""
+        self._kill("slurmctld", signal.SIGTERM)
+
     def kill_controller(self) -> None:
         """End slurmctld with -9: what it did not save, it forgets."""
         self._kill("slurmctld", signal.SIGKILL)
 
     def save_state(self) -> Path:
         """Have slurmctld write its state now, and return a copy of it; otherwise it writes up to 5 s late."""
-        self._kill("slurmctld", signal.SIGTERM)
+        self.stop_controller()
         copy = Path(tempfile.mkdtemp(dir=self.run)) / "state"
         shutil.copytree(self.run / "state", copy)
         self.start_controller()
@@ -130,7 +134,10 @@ class Cluster:
 
     def free_everything(self) -> None:
         """Cancel every job and wait until none is left, and put every node back in service."""
-        self.command("scancel", f"--user={getpass.getuser()}")
+        if "slurmctld" not in self._children:
+            self.start_controller()
+        if numbers := self.command("squeue", "-h", "-o", "%A").stdout.split():
+            self.command("scancel", *numbers)
         self._wait_for(lambda: not self.command("squeue", "-h").stdout.strip(), "an empty queue")
         for node in NODES:
             self.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
