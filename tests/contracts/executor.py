@@ -36,6 +36,8 @@ class Backend:
 
     subject = "user:" + "0" * 32
     resource = "gpu:h100-shared"
+    rounds = 20
+    """How often each of two processes repeats what it does."""
 
     def clock(self):
         return Hand()
@@ -214,7 +216,7 @@ class ExecutorContract(Contract):
         gate.touch()
         said = [child.communicate(timeout=60)[0].split("\n")[:-1] for child in children]
         assert [child.returncode for child in children] == [0, 0]
-        assert [len(lines) for lines in said] == [20, 20]
+        assert [len(lines) for lines in said] == [backend.rounds, backend.rounds]
         assert len({line for lines in said for line in lines}) == 1
 
     def test_what_an_executor_lists_is_what_it_holds(self, executor, grant):
@@ -252,7 +254,7 @@ backend, clock, grant = pickle.loads(bytes.fromhex(sys.argv[1]))
 executor = backend.executor(clock)
 while not Path(sys.argv[2]).exists():
     time.sleep(0.001)
-for _ in range(20):
+for _ in range(backend.rounds):
     executor.ensure(grant)
     print(backend.trace(grant.key))
 """

@@ -1,7 +1,7 @@
 """A real Slurm cluster on this machine: munge, slurmctld, three slurmd, slurmrestd. Stand-in devices, real scheduler.
 
 `python -m tests.services.slurm` starts one, prints how to reach it and keeps it until Ctrl-C. Eight `h100` on gpu-01 and gpu-02
-and four `l40s` on gpu-03. Nothing isolates the devices, and there is one user: whoever started it.
+and four `l40s` on gpu-03. Nothing isolates the devices. Jobs run as whoever they are for if root starts it, else as whoever does.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ GresTypes=gpu
 SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1
 ReturnToService=2
+PrivateData=jobs
 KillWait=1
 MinJobAge=300
 """
@@ -59,9 +60,11 @@ class Cluster:
 
     Args:
         software: what `slurm_software()` returned.
+        user: who runs the daemons, if root starts it for somebody else.
     """
 
-    def __init__(self, software: Path) -> None:
+    def __init__(self, software: Path, user: str = "") -> None:
+        self._user = user or getpass.getuser()
         self._usr = software / "usr"
         # Every parent of munge's socket must be open to all; a socket's path is shorter than 108 bytes.
         self.run = Path(tempfile.mkdtemp(prefix="qm-slurm-"))
@@ -97,13 +100,17 @@ class Cluster:
         self._spawn("slurmctld", self.bin / "slurmctld", "-D")
         self._wait_for(lambda: self.command("scontrol", "ping").returncode == 0, "a controller that answers")
 
+    def stop_controller(self) -> None:
+        """End slurmctld in good order: it saves what it knows."""
+        self._kill("slurmctld", signal.SIGTERM)
+
     def kill_controller(self) -> None:
         """End slurmctld with -9: what it did not save, it forgets."""
         self._kill("slurmctld", signal.SIGKILL)
 
     def save_state(self) -> Path:
         """Have slurmctld write its state now, and return a copy of it; otherwise it writes up to 5 s late."""
-        self._kill("slurmctld", signal.SIGTERM)
+        self.stop_controller()
         copy = Path(tempfile.mkdtemp(dir=self.run)) / "state"
         shutil.copytree(self.run / "state", copy)
         self.start_controller()
@@ -130,7 +137,10 @@ class Cluster:
 
     def free_everything(self) -> None:
         """Cancel every job and wait until none is left, and put every node back in service."""
-        self.command("scancel", f"--user={getpass.getuser()}")
+        if "slurmctld" not in self._children:
+            self.start_controller()
+        if numbers := self.command("squeue", "-h", "-o", "%A").stdout.split():
+            self.command("scancel", *numbers)
         self._wait_for(lambda: not self.command("squeue", "-h").stdout.strip(), "an empty queue")
         for node in NODES:
             self.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
@@ -152,7 +162,7 @@ class Cluster:
         for folder in ("bin", "state", "munge", "log", "dev", *(f"spool/{node}" for node in NODES)):
             (self.run / folder).mkdir(parents=True)
         port, *ports = _free_ports(1 + len(NODES))
-        text = CONF.format(host=socket.gethostname(), port=port, user=getpass.getuser(), run=self.run, plugins=plugins)
+        text = CONF.format(host=socket.gethostname(), port=port, user=self._user, run=self.run, plugins=plugins)
         self.conf.write_text(text + "".join(self._node_line(*pair) for pair in zip(NODES, ports, strict=True)))
         with self.conf.open("a") as file:
             file.write("PartitionName=gpu Nodes=ALL Default=YES MaxTime=7-0 State=UP\n")
@@ -161,6 +171,8 @@ class Cluster:
             shutil.copy(self._usr / "sbin" / f"{name}-wlm", self.bin / name)
         for name in COMMANDS:
             self._wrap(name)
+        for path in (self.run, *self.run.rglob("*")):
+            shutil.chown(path, self._user)
 
     def _node_line(self, node: str, port: int) -> str:
         gpu_type, count = NODES[node]
@@ -183,10 +195,20 @@ class Cluster:
         )
         script.chmod(0o755)
 
+    def commands_of(self, user: str) -> Path:
+        """Return a folder of Slurm's commands that run as another user, as they would type them; only for root."""
+        folder = self.run / f"bin-{user}"
+        folder.mkdir(exist_ok=True)
+        for name in COMMANDS:
+            (folder / name).write_text(f'#!/bin/sh\nexec {" ".join(_become(user))} {self.bin / name} "$@"\n')
+            (folder / name).chmod(0o755)
+        return folder
+
     def _start_munge(self) -> None:
         folder = self.run / "munge"
         (folder / "key").write_bytes(os.urandom(128))
         (folder / "key").chmod(0o600)
+        shutil.chown(folder / "key", self._user)
         self._spawn(
             *("munged", self._usr / "sbin" / "munged", "--foreground", "--force"),
             *(f"--{name}={folder / path}" for name, path in (("key-file", "key"), ("socket", "socket"))),
@@ -211,7 +233,8 @@ class Cluster:
             "TZ": "UTC",
         }
         with log.open("ab") as output:
-            self._children[name] = _child(line, environment, output)
+            become = () if self._user == getpass.getuser() else _become(self._user)
+            self._children[name] = _child((*become, *line), environment, output)
 
     def _kill(self, name: str, sign: signal.Signals) -> None:
         child = self._children.pop(name, None)
@@ -243,6 +266,10 @@ class Cluster:
 
     def _last_words(self) -> str:
         return "\n".join(f"{log.name}: {log.read_text()[-300:]}" for log in sorted((self.run / "log").iterdir()))
+
+
+def _become(user: str) -> tuple[str, ...]:
+    return ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--")
 
 
 def _child(line: tuple[str | Path, ...], environment: dict[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +35,9 @@ class SlurmCommands:
 
     def submit(self, order: Order) -> None:
         """Run sbatch with the holding script on its standard input."""
-        self._run(*sbatch_line(order, self._acts_as), script=order.script)
+        user = order.holder.user
+        whose = () if user == self._acts_as else on_behalf(user)
+        self._run(*sbatch_line(order), *whose, script=order.script)
 
     def change(self, job: Job, change: Change) -> None:
         """Run scontrol once: Slurm takes the note, the limit and the devices in one step."""
@@ -85,7 +88,7 @@ class SlurmCommands:
             raise RefusedError(f"{line[0]} cannot be run here: {error.strerror}") from error
 
 
-def sbatch_line(order: Order, acts_as: str) -> list[str]:
+def sbatch_line(order: Order) -> list[str]:
     """Return the command line of an order. Every value is a word of its own behind an option's name and an equals sign."""
     line = [
         *("sbatch", "--parsable", f"--job-name={order.name}", f"--comment={order.note}"),
@@ -101,9 +104,20 @@ def sbatch_line(order: Order, acts_as: str) -> list[str]:
         line.append(f"--begin=now+{order.delay_s}seconds")
     if order.holder.account:
         line.append(f"--account={order.holder.account}")
-    if order.holder.user != acts_as:
-        line.append(f"--uid={order.holder.user}")
     return line
+
+
+def on_behalf(user: str) -> tuple[str, str]:
+    """Return the options that submit as another user; `--uid` alone would leave the job in the caller's group, which is root's.
+
+    Raises:
+        RefusedError: this machine does not know the user.
+    """
+    try:
+        group = pwd.getpwnam(user).pw_gid
+    except KeyError:
+        raise RefusedError(f"this machine knows no user {user}, and allocations are asked for here") from None
+    return f"--uid={user}", f"--gid={group}"
 
 
 def clean_environment(bin_folder: Path | None, conf: Path | None) -> dict[str, str]:

@@ -41,7 +41,7 @@ from workers.executors.slurm.port import (
 from workers.executors.slurm.record import Record, Records
 from workers.executors.slurm.script import holding_script
 from workers.executors.slurm.settings import SlurmSettings, plain_name
-from workers.executors.slurm.survey import holdings_of
+from workers.executors.slurm.survey import holdings_of, said_of
 from workers.executors.slurm.wording import why
 
 UNSURE: Final = timedelta(seconds=60)
@@ -107,24 +107,51 @@ class SlurmExecutor:
     def revoke(self, grant: Grant) -> None:
         """Remember that it is taken back, then cancel whatever carries the key; a lost record does not save an allocation."""
         with self._records.alone(grant.key):
+            if self._overtaken(grant):
+                return
             forgot = self._remember_end(grant)
             for job in self._carrying(grant.key):
                 if job.live and job.stage is not Stage.ENDING:
                     self._cancel(job)
             if forgot is not None:
                 raise forgot
-        self._let_go(grant.key)
+        self._let_go(lambda: self._carrying(grant.key))
 
-    def _let_go(self, key: str) -> None:
-        """Give Slurm the seconds that an ordinary end takes, so that whoever looks next sees it gone."""
+    def _overtaken(self, grant: Grant) -> bool:
+        """Whether a later generation is on record; a holder who writes one into a comment saves nothing by it."""
+        try:
+            return self._records.read(grant.key).seen > grant.generation
+        except BackendError:
+            return False
+
+    def _let_go(self, those: Callable[[], Sequence[Job]]) -> bool:
+        """Give Slurm the seconds that an ordinary end takes, so that whoever looks next sees them gone."""
         for _ in range(_LOOKS):
-            if not any(job.live for job in self._carrying(key)):
-                return
+            if not any(job.live for job in those()):
+                return True
             self._pause(_BETWEEN_LOOKS_S)
+        return False
 
     def holdings(self) -> tuple[Holding, ...]:
         """Return every GPU allocation of the partition, whoever made it, and what waits to become one under our keys."""
         return holdings_of(self._client.jobs(), self._records.read, self._settings.partition)
+
+    def take_away(self, holding: Holding) -> None:
+        """Cancel the job that `holdings` told of, and see it let go; a job that is over is no error.
+
+        Raises:
+            BackendError: Slurm refused, or something in the job does not end.
+        """
+        for job in self._told_of(holding):
+            if job.stage is not Stage.ENDING:
+                self._cancel(job)
+        if not self._let_go(lambda: self._told_of(holding)):
+            raise BackendError("the job was cancelled and what runs in it does not end yet; look again in a minute")
+
+    def _told_of(self, holding: Holding) -> list[Job]:
+        """A number alone may be another job's by now; its name, its user and its size are looked at too."""
+        jobs = self._client.jobs()
+        return [job for job in jobs if job.live and (said_of(job), job.user) == (holding.what, holding.who)]
 
     def _refuse_stale(self, grant: Grant, record: Record) -> None:
         over = grant.not_after is None or self._clock() >= grant.not_after
@@ -238,8 +265,7 @@ class SlurmExecutor:
     def _remember_end(self, grant: Grant) -> BackendError | None:
         try:
             record = self._records.read(grant.key)
-            ended = max(grant.generation, record.seen, record.ended)
-            self._records.write(grant.key, replace(record, ended=ended))
+            self._records.write(grant.key, replace(record, ended=max(grant.generation, record.ended)))
         except BackendError as error:
             return error
         return None

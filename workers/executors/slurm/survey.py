@@ -25,17 +25,17 @@ def _holding(job: Job, record_of: Callable[[str], Record], times: Counter[str]) 
     """A key counts only for the one it was given to: Slurm shows everybody's comments, and anybody can copy one."""
     note = job.note
     if note is None:
-        return Holding(key=None, who=job.user, what=_what(job), wrong="")
+        return Holding(key=None, who=job.user, what=said_of(job), wrong="")
     record = record_of(note.key)
     if record.seen == 0:
         return Holding(
-            key=None, who=job.user, what=_what(job), wrong="It carries a grant key that was never given here."
+            key=None, who=job.user, what=said_of(job), wrong="It carries a grant key that was never given here."
         )
     if record.user != job.user:
         return Holding(
-            key=None, who=job.user, what=_what(job), wrong=f"It carries the key of a grant to {record.user}."
+            key=None, who=job.user, what=said_of(job), wrong=f"It carries the key of a grant to {record.user}."
         )
-    return Holding(key=note.key, who=job.user, what=_what(job), wrong=_wrong(job, note, record, times[note.key]))
+    return Holding(key=note.key, who=job.user, what=said_of(job), wrong=_wrong(job, note, record, times[note.key]))
 
 
 def _wrong(job: Job, note: Note, record: Record, times: int) -> str:
@@ -63,9 +63,10 @@ def _wrong_end(job: Job, granted: datetime) -> str:
     return f"It ends at {_time(job.end)}; {_time(granted)} was granted."
 
 
-def _what(job: Job) -> str:
-    where = ", ".join(job.devices) or job.stage.value
-    return f"job {job.id} {job.name}: {job.gpus.total} GPUs {job.gpus.gpu_type}".rstrip() + f" ({where})"
+def said_of(job: Job) -> str:
+    """Return a job in words, the same from its place in line to its end."""
+    count = f"{job.gpus.total} GPU{'' if job.gpus.total == 1 else 's'}"
+    return f"job {job.id} {job.name}: {count} {job.gpus.gpu_type}".rstrip()
 
 
 def _time(moment: datetime) -> str:

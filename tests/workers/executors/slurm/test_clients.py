@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -64,11 +66,11 @@ def programs(tmp_path):
 
 @pytest.fixture
 def commands(settings, tmp_path):
-    return SlurmCommands(replace(settings, bin=tmp_path / "bin", operator="qm", timeout=timedelta(seconds=5)))
+    return SlurmCommands(replace(settings, bin=tmp_path / "bin", operator="mira", timeout=timedelta(seconds=5)))
 
 
 def test_an_order_is_one_command_line():
-    assert sbatch_line(ORDER, "qm") == [
+    assert sbatch_line(ORDER) == [
         "sbatch",
         "--parsable",
         "--job-name=qm-REQ-1001",
@@ -85,13 +87,26 @@ def test_an_order_is_one_command_line():
         "--chdir=/",
         "--begin=now+30seconds",
         "--account=vision",
-        "--uid=mira",
     ]
 
 
 def test_what_is_not_asked_for_is_not_said():
-    line = sbatch_line(replace(ORDER, delay_s=0, holder=Account(user="mira")), "mira")
-    assert not any(word.startswith(("--begin", "--account", "--uid")) for word in line)
+    line = sbatch_line(replace(ORDER, delay_s=0, holder=Account(user="mira")))
+    assert not any(word.startswith(("--begin", "--account")) for word in line)
+
+
+def test_an_allocation_for_somebody_else_is_theirs_and_of_their_group(programs, commands, tmp_path):
+    programs("sbatch", f'echo "$@" > {tmp_path}/words')
+    other = min((each for each in pwd.getpwall() if each.pw_gid != os.getgid()), key=lambda each: each.pw_name)
+    commands.submit(replace(ORDER, holder=Account(user=other.pw_name)))
+    assert (tmp_path / "words").read_text().split()[-2:] == [f"--uid={other.pw_name}", f"--gid={other.pw_gid}"]
+    commands.submit(replace(ORDER, holder=Account(user="mira")))
+    assert "id=" not in (tmp_path / "words").read_text()
+
+
+def test_nothing_is_asked_for_in_the_name_of_somebody_unknown(commands):
+    with pytest.raises(RefusedError, match="knows no user qm-nobody"):
+        commands.submit(replace(ORDER, holder=Account(user="qm-nobody")))
 
 
 def test_a_command_sees_nothing_of_our_environment(programs, commands, tmp_path, monkeypatch):

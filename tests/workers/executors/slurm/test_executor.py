@@ -117,6 +117,22 @@ def test_a_generation_that_was_taken_back_is_refused_and_a_later_one_is_not(exec
     assert isinstance(executor.ensure(later(grant())), Receipt)
 
 
+def test_a_revocation_that_was_overtaken_cuts_nothing(executor, slurm, grant):
+    executor.ensure(later(grant(), minutes=30))
+    executor.revoke(grant())
+    assert executor.observe(grant()) is Observation.HELD
+    executor.revoke(later(grant(), minutes=30))
+    assert live(slurm) == []
+
+
+def test_a_later_generation_that_stands_only_in_a_comment_saves_nothing(executor, slurm, grant):
+    executor.ensure(grant())
+    (job,) = live(slurm)
+    slurm.put(replace(job, comment=str(replace(job.note, generation=9))))
+    executor.revoke(grant())
+    assert live(slurm) == []
+
+
 def test_a_grant_taken_back_before_it_was_ever_seen_cannot_start(executor, slurm, grant):
     executor.revoke(grant())
     with pytest.raises(StaleGrantError):
@@ -337,7 +353,55 @@ def test_allocations_that_no_grant_explains_are_listed(executor, slurm, grant):
     slurm.put(replace(job, id=10, user="kofi", comment="", stage=Stage.WAITING))
     slurm.put(replace(job, id=11, user="kofi", comment="", stage=Stage.OVER))
     (foreign,) = [holding for holding in executor.holdings() if holding.key is None]
-    assert (foreign.who, foreign.what) == ("kofi", "job 7 train: 2 GPUs l40s (gpu-03:3)")
+    assert (foreign.who, foreign.what) == ("kofi", "job 7 train: 2 GPUs l40s")
+
+
+def test_an_access_is_told_in_the_same_words_from_its_place_in_line_to_its_end(executor, slurm, grant):
+    def told():
+        return next((each.what, each.who) for each in executor.holdings() if each.key == grant().key)
+
+    executor.ensure(grant(4, number=2))
+    executor.ensure(grant())
+    waiting = told()
+    executor.revoke(grant(4, number=2))
+    assert isinstance(executor.ensure(grant()), Receipt)
+    running = told()
+    executor.ensure(later(grant(), minutes=30))
+    extended = told()
+    slurm.lets_go = False
+    executor.revoke(later(grant(), minutes=30))
+    assert {waiting, running, extended, told()} == {("job 2 qm-REQ-1001: 2 GPUs l40s", "mira")}
+
+
+def strange(executor, slurm, grant):
+    """What the executor tells of a job that nobody granted."""
+    executor.ensure(grant())
+    (job,) = live(slurm)
+    slurm.put(replace(job, id=7, user="kofi", comment="mine", name="train", devices=("gpu-03:3",)))
+    return next(holding for holding in executor.holdings() if holding.key is None)
+
+
+def test_what_is_taken_away_is_gone_and_the_grants_stay(executor, slurm, grant):
+    executor.take_away(strange(executor, slurm, grant))
+    assert wrong(executor) == {grant().key: ""}
+
+
+def test_what_has_the_number_by_now_is_not_taken_away_for_what_had_it(executor, slurm, grant):
+    found = strange(executor, slurm, grant)
+    for other in ({"user": "ines"}, {"name": "serve"}):
+        slurm.put(replace(next(job for job in live(slurm) if job.id == 7), **other))
+        executor.take_away(found)
+        assert len(live(slurm)) == 2
+
+
+def test_what_does_not_let_go_is_not_said_to_be_taken_away(executor, slurm, grant):
+    found = strange(executor, slurm, grant)
+    slurm.lets_go = False
+    with pytest.raises(BackendError, match="does not end yet"):
+        executor.take_away(found)
+    slurm.lets_go = True
+    executor.take_away(found)
+    assert len(live(slurm)) == 1
 
 
 @pytest.mark.parametrize(
