@@ -77,6 +77,7 @@ class Life:
         self.known: tuple[int, list[Request]] = (-1, [])
         self.held: dict[str, int] = {}
         self.frozen: dict[str, dict[int, int]] = {}
+        self.dark = False
 
     def _clock(self) -> Clock:
         self.messages: list[int] = []
@@ -207,15 +208,15 @@ class Life:
 
     def weather(self) -> bool:
         """The backend goes dark for a while, which is returned, or the disk is full, until the next look."""
-        dark, self.faults.full = self.dice.random() < 0.06, False
-        self.backend.behave(Mood.DARK if dark else Mood.READY)
-        if self.frozen and self.dice.random() < 0.4:
-            self._lift()
-        self.tally.counts["dark"] += dark
-        self.faults.full = self.dice.random() < 0.06
+        if self.dark:
+            self.awake = self.time()  # from now on it answers again
+        self.dark, self.faults.full = self.dice.random() < 0.06, self.dice.random() < 0.08
+        self.backend.behave(Mood.DARK if self.dark else Mood.READY)
+        self.tally.counts["dark"] += self.dark
         self.tally.counts["full"] += self.faults.full
-        self.awake = self.time()  # from now on the backend answers again, if it does
-        return dark
+        if self.frozen and not self.faults.full and self.dice.random() < 0.4:
+            self._lift()
+        return self.dark
 
     def pass_time(self, span: timedelta) -> None:
         """Time goes by, with a clock that runs, or with everything down."""
@@ -244,14 +245,15 @@ class Life:
         sql = "SELECT min(due_at) FROM request_index WHERE open = 1 AND due_at > ?"
         ends = "SELECT min(not_after) FROM request_index WHERE open = 1 AND not_after > ?"
         found = [rows[0][0] for rows in (book.store.query(sql, (now,)), book.store.query(ends, (now,))) if rows[0][0]]
-        return max(parse_time(min(found)), self.time() + timedelta(seconds=1)) if found else None
+        phase = timedelta(milliseconds=self.dice.randrange(1000))  # the clock looks once a second
+        return max(parse_time(min(found)), self.time() + timedelta(seconds=1)) + phase if found else None
 
     def finish(self) -> None:
         """The clock runs again for a minute; then nothing past its end is alive. At last everything is over."""
         self.backend.behave(Mood.READY)
         self.faults.full = False
         self._lift()
-        self.awake = self.time()
+        self.awake = self.time() if self.dark else self.awake
         self._minute()
         for request in self.requests():
             if self._due(request) and request.grant_key in self.backend.alive():
