@@ -27,8 +27,8 @@ test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step
 crash-table: $(TEST_STAMP) ## Play every kill of the crash table and write it into workers/README.md
 	@PYTHONPATH=tests $(BIN)/python -m services.crash_table
 
-schedules: $(TEST_STAMP) ## Ten thousand random lives of leases with crashes (a thousand are in make test)
-	QM_SCHEDULES=10000 $(BIN)/pytest -n 0 tests/walk/test_schedules.py
+schedules: $(TEST_STAMP) ## Play ten thousand random lives of leases and write the figures into workers/README.md
+	@PYTHONPATH=tests $(BIN)/python -m walk.schedules 10000
 
 guards: $(TEST_STAMP) ## Take out one guard at a time and see its tests fail (slow)
 	@$(BIN)/python -m tests.guards

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     EXTENSION_SETTLED = "the extension was settled"
     TAKEN = "somebody else booked it"
     UNAVAILABLE = "record unavailable"
+    DISK_LOW = "the record's disk is almost full"
     NOT_ALLOWED = "not allowed"
     DRAFT_GONE = "draft gone"
     TOO_SOON = "too soon"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from bot import waiting
 from bot.beside import beside
 from bot.blocks.approval import approval, closed_approval, reminder
 from bot.blocks.card import card
 from bot.blocks.lines import Line, lines
 from bot.blocks.parts import Message, section
+from bot.blocks.reminders import hardly_anybody, information_over, unanswered
+from bot.blocks.states import Missing
 from bot.blocks.words import Voice
 from bot.desk import Desk
 from bot.longer import Longer
@@ -26,6 +30,8 @@ logger = structlog.get_logger(__name__)
 
 REMIND_AFTER: Final = timedelta(minutes=30)
 REMIND_EACH: Final = timedelta(hours=1)
+LOOK_AGAIN: Final = timedelta(minutes=5)
+"""How soon a request that waits under a halt is looked at again: its times go on once the halt is lifted."""
 
 
 def remindable_at(request: Request, nudges: Nudges) -> datetime | None:
@@ -52,7 +58,13 @@ class Keeping:
         request = self._desk.book.request(number)
         if request is None:
             return None
-        steps = [lambda: self._own(request), *self._approvers(request), *self._longer.steps(request)]
+        look_again = self._let_time_act(request)
+        steps = [
+            lambda: self._own(request),
+            *self._approvers(request),
+            *self._escalation(request),
+            *self._longer.steps(request),
+        ]
         trouble: Exception | None = None
         for step in steps:
             try:
@@ -61,8 +73,63 @@ class Keeping:
                 trouble = error
         if trouble is not None:
             raise trouble
-        again = remindable_at(request, self._tables.nudges(number))
-        return again if again is not None and again > self._clock() else None
+        moments = (remindable_at(request, self._tables.nudges(number)), look_again)
+        return min((at for at in moments if at is not None and at > self._clock()), default=None)
+
+    def _let_time_act(self, request: Request) -> datetime | None:
+        """Note each step that time has come to, before it is shown; return when the next one comes."""
+        now, upcoming = self._clock(), None
+        if request.status is Status.WAITING and self._desk.book.halts().over(request.form.resource) is not None:
+            return now + LOOK_AGAIN
+        for step, at in waiting.due(request, self._desk.book.halts(), now):
+            if at <= now:
+                self._tables.step(request.number, step, now)
+            else:
+                upcoming = upcoming or at
+        return upcoming
+
+    def _escalation(self, request: Request) -> list[Callable[[], None]]:
+        """Once time has come to it: the asker reads who has not answered; the admins do where hardly anybody could."""
+        if self._tables.nudges(request.number).escalated is None:
+            return []
+        if request.status is not Status.WAITING:
+            told = [posted for posted in self._tables.messages(request.number) if posted.key.startswith("inform:")]
+            return [partial(self._informed, request, posted) for posted in told]
+        missing, home = self._desk.missing(request), self._tables.message(f"card:{request.number}")
+        steps: list[Callable[[], None]] = []
+        thread = (home.thread or home.ts) if home is not None else ""
+        if home is not None and thread and missing:
+            message = unanswered(request, missing, self.voice(request.asker), self._mention_of(request.asker))
+            key = f"unanswered:{request.number}"
+            steps.append(lambda: self._show_once(key, request, "line", home.channel, thread, message))
+        if any(len(subjects) <= 1 for _, subjects in missing):
+            steps += [partial(self._inform, request, missing, admin) for admin in self._admins(request)]
+        return steps
+
+    def _admins(self, request: Request) -> tuple[str, ...]:
+        """The subjects of the policy's admins: whoever may halt it, without those whose request or seat it is."""
+        policy, seated = self._desk.policy(), {s for _, who in self._desk.missing(request) for s in who}
+        found = (slack for slack in policy.people() if policy.may(f"user:{slack}", "halt", request.form.resource))
+        subjects = (self._desk.subject(slack) for slack in found)
+        return tuple(subject for subject in subjects if subject not in request.barred | seated)
+
+    def _inform(self, request: Request, missing: Missing, admin: str) -> None:
+        slack = self._desk.slack(admin)
+        if slack is not None:
+            words = hardly_anybody(request, missing, self.voice(admin))
+            key = f"inform:{request.number}:{admin}"
+            known = self._tables.message(key)
+            channel = known.channel if known else self._slack.direct(slack)
+            self._show_once(key, request, f"inform:{admin}", channel, "", words)
+
+    def _informed(self, request: Request, posted: Posted) -> None:
+        words = information_over(request, self.voice(posted.key.rpartition(":")[2]))
+        self._slack.show(posted.key, request.number, posted.viewer, posted.channel, "", words)
+
+    def _show_once(self, key: str, request: Request, viewer: str, channel: str, thread: str, message: Message) -> None:
+        known = self._tables.message(key)
+        if known is None or not known.ts:
+            self._slack.show(key, request.number, viewer, channel, thread, message)
 
     def _own(self, request: Request) -> None:
         """The asker's card, and the lines in their thread."""
@@ -139,7 +206,7 @@ class Keeping:
         known = self._tables.message(key)
         if where is None or not nudges.count or (known is not None and known.ts):
             return
-        words = reminder(request, self.voice(subject))
+        words = reminder(request, self.voice(subject), by_itself=nudges.by_itself)
         self._slack.show(key, request.number, f"reminder:{subject}", where.channel, where.ts, words)
 
     def _close(self, request: Request, subject: str, message: Message) -> None:

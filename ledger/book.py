@@ -6,15 +6,17 @@ through it; the expected versions make sure that nothing moved between the check
 
 from __future__ import annotations
 
+import shutil
+import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from ledger.errors import UnlawfulError, VersionConflictError
+from ledger.errors import DiskLowError, UnlawfulError, VersionConflictError
 from ledger.index import SCHEMA, project
 from ledger.log.memory import MemoryStore
 from ledger.log.sqlite import SqliteStore
@@ -32,6 +34,23 @@ from ledger.streams.watch import Watch
 from ledger.views import RequestIndex
 
 FIRST_NUMBER: Final = 1001
+RESERVE: Final = 64 * 1024 * 1024
+"""Bytes of the ledger's disk below which nothing begins any more: room for the endings of everything that runs."""
+BEGINNINGS: Final = frozenset(
+    f"request.{step}"
+    for step in (
+        "submitted",
+        "lowered",
+        "accepted",
+        "approved",
+        "queued",
+        "dispatched",
+        "extension-asked",
+        "extended",
+        "credential-shown",
+    )
+)
+"""Entries by which something begins or goes on; what is denied, fails or ends is entered as long as it can be."""
 _CACHED_STREAMS: Final = 4096
 
 
@@ -59,10 +78,12 @@ class Book:
     Args:
         store: where entries are kept; must project `ledger.views`.
         clock: now, for checking laws on time before the store gives the entry its own.
+        disk_low: whether so little room is left that only endings are entered.
     """
 
-    def __init__(self, store: Store, *, clock: Clock = utc_now) -> None:
+    def __init__(self, store: Store, *, clock: Clock = utc_now, disk_low: Callable[[], bool] = lambda: False) -> None:
         self.store = store
+        self._disk_low = disk_low
         self.clock = clock
         self.requests = RequestIndex(store)
         self._folded: OrderedDict[str, tuple[int, Any]] = OrderedDict()
@@ -75,7 +96,10 @@ class Book:
             UnlawfulError: an entry may not follow; nothing was written.
             VersionConflictError: a stream moved since it was read; nothing was written.
             ReadOnlyError, BusyError: the ledger cannot be written now.
+            DiskLowError: its disk is almost full, and one of the entries begins or goes on with something.
         """
+        if any(entry.kind in BEGINNINGS for write in writes for entry in write.entries) and self._disk_low():
+            raise DiskLowError("free some room")
         for write in writes:
             self._check(write)
         moves = [
@@ -167,9 +191,22 @@ def place_of(stored: Stored) -> Place:
     return Place(at=stored.at, actor=stored.actor, seq=stored.seq, version=stored.version, stream=stored.stream)
 
 
-def open_sqlite(path: Path, *, clock: Clock = utc_now) -> Book:
-    """Return the book kept in the SQLite file at `path`, created when missing."""
-    return Book(SqliteStore(path, projectors=(project,), schema=SCHEMA, clock=clock), clock=clock)
+def open_sqlite(path: Path, *, clock: Clock = utc_now, reserve: int = RESERVE) -> Book:
+    """Return the book kept in the SQLite file at `path`, created when missing.
+
+    Args:
+        reserve: bytes of its disk that are left to endings.
+    """
+    store = SqliteStore(path, projectors=(project,), schema=SCHEMA, clock=clock)
+    return Book(store, clock=clock, disk_low=lambda: _free(path) < reserve)
+
+
+def _free(path: Path) -> int:
+    """Return the bytes that are free on the disk of `path`; all that anybody could want where it cannot be told."""
+    try:
+        return shutil.disk_usage(path.parent).free
+    except OSError:
+        return sys.maxsize
 
 
 def open_memory(*, clock: Clock = utc_now) -> Book:

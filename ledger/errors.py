@@ -49,6 +49,10 @@ class ReadOnlyError(LedgerError):
     """Raised when the ledger cannot be written: a read-only database, a full disk, or a head behind its witnesses."""
 
 
+class DiskLowError(ReadOnlyError):
+    """Raised when the ledger's disk is almost full: nothing new is entered, so that endings still can be."""
+
+
 class BusyError(LedgerError):
     """Raised when the ledger's lock could not be had in time; nothing was written."""
 

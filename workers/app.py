@@ -54,17 +54,27 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     if simulate:
         memory = MemoryExecutor(settings.home / "simulated.sqlite3")
         executors |= {"data": memory, "deploy": memory}  # what names no backend
+    journal = Journal(settings.home / "journal" / "endings.jsonl")
+    _make_room(journal)
     room = Room(
         book=book,
         policy=PolicyInForce(source, book).current,
         executors=executors,
-        journal=Journal(settings.home / "journal" / "endings.jsonl"),
+        journal=journal,
         locks=settings.home / "locks",
         clock=utc_now,
         prices=lambda: source.current().catalogue,
     )
     executors[SCHEME] = RevertExecutor(lambda: room)
     return room
+
+
+def _make_room(journal: Journal) -> None:
+    """Make the journal's room while there is any; without it endings go on, and may be entered late."""
+    try:
+        journal.prepare()
+    except OSError as error:
+        logger.warning("no room for the journal of endings; free some", detail=error.strerror)
 
 
 def take_inventories(room: Room) -> None:

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+logger = structlog.get_logger(__name__)
+
 GIVE_UP: Final = 5
 """After how many tries that failed as nobody foresaw a request is not tried again."""
 
@@ -37,14 +41,22 @@ def at_work(folder: Path, number: int) -> Iterator[Attempt]:
     """
     note = folder / f"at-work.{number}"
     attempt = Attempt(before=_read(note))
-    note.write_text(str(attempt.before + 1))
+    _write(note, attempt.before + 1)
     try:
         yield attempt
     finally:
         if attempt.counted:
-            note.write_text("1")
+            _write(note, 1)
         else:
             note.unlink(missing_ok=True)
+
+
+def _write(note: Path, deaths: int) -> None:
+    """Keep the note where there is room for it: on a full disk a lease is taken away without one."""
+    try:
+        note.write_text(str(deaths))
+    except OSError as error:
+        logger.warning("no note of who is at work", note=note.name, detail=error.strerror)
 
 
 def _read(note: Path) -> int:

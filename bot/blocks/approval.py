@@ -41,11 +41,12 @@ def _needed(request: Request, seat: Seat, voice: Voice) -> str:
     return f"{words} {given(request, voice)}." if request.votes else words
 
 
-def reminder(request: Request, voice: Voice) -> Message:
-    """Return what is said under the card when the asker reminds: `chat.update` alone would notify nobody."""
+def reminder(request: Request, voice: Voice, *, by_itself: bool = False) -> Message:
+    """Return what is said under the card when the asker or time reminds: `chat.update` alone would notify nobody."""
     asker = voice.name_of(request.asker)
+    first = f"{asker} still waits for you" if by_itself else f"{asker} reminds you"
     text = (
-        f":raised_hand: *{asker} reminds you*: {voice.what(request.form)} waits since "
+        f":raised_hand: *{first}*: {voice.what(request.form)} waits since "
         f"{voice.at(request.submitted_at)}, and lapses {voice.at(request.lapse_at)}. Decide on the card above."
     )
     return Message(text=f"{request.name}: {plain(text)}", blocks=(section(text),))

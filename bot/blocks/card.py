@@ -115,6 +115,8 @@ def _small_print(request: Request, voice: Voice, nudges: Nudges) -> list[str]:
         parts += [f"asked {voice.at(request.submitted_at)}", f"lapses {voice.at(request.lapse_at)} if nobody decides"]
         if nudges.last is not None:
             parts.append(f"reminded {voice.at(nudges.last)}")
+        if nudges.escalated is not None:
+            parts.append(f"not answered by {voice.at(nudges.escalated)}")
     if request.status is Status.RUNNING:
         parts += extension.small_print(request, voice)
     if request.status is Status.ENDED:

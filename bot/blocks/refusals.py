@@ -135,6 +135,10 @@ _SENTENCES: Final[dict[Reason, Callable[[Refused, Request | None, Voice], str]]]
     ),
     Reason.NO_FINDING: lambda *_: "That side door no longer stands. Nothing was asked.",
     Reason.ALREADY_ASKED: lambda r, *_: f"{_name(r)} asks for that already. Whoever must agree has its card.",
+    Reason.DISK_LOW: lambda *_: (
+        "The ledger's disk is almost full, so nothing new begins; what runs still ends on time. "
+        "Tell whoever runs Quartermaster, and try again once there is room."
+    ),
     Reason.NOT_ALLOWED: lambda r, *_: r.detail or f"No rule lets you do that with {_name(r)}.",
 }
 

@@ -14,6 +14,8 @@ CREATE TABLE IF NOT EXISTS message (key TEXT PRIMARY KEY, request INTEGER NOT NU
     channel TEXT NOT NULL, ts TEXT NOT NULL, thread TEXT NOT NULL, shown TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS message_request ON message (request);
 CREATE TABLE IF NOT EXISTS nudge (request INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (request, at)) STRICT;
+CREATE TABLE IF NOT EXISTS step (request INTEGER NOT NULL, step TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (request, step)) STRICT;
 """
 
 
@@ -32,10 +34,17 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nudges:
-    """How often the approvers of a request were reminded, and when last."""
+    """How often the approvers of a request were reminded, by its asker or by time, and when last.
+
+    Args:
+        by_itself: whether the last reminder was by time.
+        escalated: when the asker was told who has not answered; None if not yet.
+    """
 
     count: int = 0
     last: datetime | None = None
+    by_itself: bool = False
+    escalated: datetime | None = None
 
 
 class Messages:
@@ -79,9 +88,21 @@ class Messages:
         self._do("INSERT OR IGNORE INTO nudge VALUES (?, ?)", request, format_time(now))
 
     def nudges(self, request: int) -> Nudges:
-        """Return how often its approvers were reminded."""
+        """Return how often its approvers were reminded, and whether its asker was told who has not answered."""
         count, last = self._do("SELECT count(*), max(at) FROM nudge WHERE request = ?", request).fetchone()
-        return Nudges(count=count, last=parse_time(last) if last else None)
+        steps = dict(self._do("SELECT step, at FROM step WHERE request = ?", request).fetchall())
+        timed, escalated = steps.get("reminded"), steps.get("escalated")
+        latest = max((at for at in (last, timed) if at), default=None)
+        return Nudges(
+            count=count + (timed is not None),
+            last=parse_time(latest) if latest else None,
+            by_itself=latest is not None and latest == timed,
+            escalated=parse_time(escalated) if escalated else None,
+        )
+
+    def step(self, request: int, step: str, now: datetime) -> bool:
+        """Note that time did this to a request; true once, over restarts and processes."""
+        return self._do("INSERT OR IGNORE INTO step VALUES (?, ?, ?)", request, step, format_time(now)).rowcount == 1
 
     def _messages(self, where: str, *values: Any) -> list[Posted]:
         rows = self._do(f"SELECT * FROM message {where} ORDER BY rowid", *values).fetchall()  # noqa: S608 fixed text

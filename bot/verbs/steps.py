@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from bot.errors import Reason, Refused
 from ledger import crash
 from ledger.book import Book, Write
-from ledger.errors import BusyError, ReadOnlyError, UnlawfulError, VersionConflictError
+from ledger.errors import BusyError, DiskLowError, ReadOnlyError, UnlawfulError, VersionConflictError
 from ledger.nouns import Form, GpuForm, Personal, Seat, new_subject, window_end
 from ledger.streams.codec import Entry
 from ledger.streams.house import Enrolled
@@ -161,6 +161,8 @@ class Steps:
             return self._until_landed(attempt)
         except UnlawfulError as error:
             return Refused(reason=Reason.CHANGED, detail=error.detail)
+        except DiskLowError as error:
+            return Refused(reason=Reason.DISK_LOW, detail=error.detail)
         except (ReadOnlyError, BusyError) as error:
             return Refused(reason=Reason.UNAVAILABLE, detail=error.detail)
 

@@ -40,11 +40,12 @@ class MemoryStore(Reading):
         kernel.prepare(self._tx)
         for statement in (*SCHEMA, *schema):
             self._tx.execute(statement)
+        self._tx.execute("PRAGMA query_only = ON")
 
     def append(self, moves: Sequence[Move]) -> Receipt:
         """Write every move at once, or none."""
         ready = make_ready(moves)
-        with self._lock:
+        with self._writing():
             try:
                 outcome = kernel.commit(self._tx, self._clock, [ready], self._projectors)[0]
             except sqlite3.Error as error:
@@ -67,7 +68,7 @@ class MemoryStore(Reading):
 
     def erase(self, commitments: Iterable[bytes]) -> int:
         """Delete the values behind these commitments; return how many there were."""
-        with self._lock:
+        with self._writing():
             return kernel.erase(self._tx, commitments)
 
     def close(self) -> None:
@@ -76,10 +77,16 @@ class MemoryStore(Reading):
             self._tx.close()
 
     @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Let the one connection write meanwhile; it reads far more often."""
+        with self._lock:
+            self._tx.execute("PRAGMA query_only = OFF")
+            try:
+                yield
+            finally:
+                self._tx.execute("PRAGMA query_only = ON")
+
+    @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._tx.execute("PRAGMA query_only = ON")
-            try:
-                yield self._tx
-            finally:
-                self._tx.execute("PRAGMA query_only = OFF")
+            yield self._tx

@@ -1,20 +1,20 @@
-"""Random lives of leases: a thousand in every run, as many as `QM_SCHEDULES` says by `make schedules`. None early, late or twice."""
+"""Random lives of leases, as many as fit in a few seconds; ten thousand by `make schedules`, for workers/README.md."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 from conftest import RULES
 from walk.schedules import play
+from walk.tally import ROWS
 
 from policies.decide import Policy
 
-COUNT = int(os.environ.get("QM_SCHEDULES", "1000"))
+COUNT = 400
 
 
-@pytest.mark.timeout(400 + COUNT // 4)
+@pytest.mark.timeout(200)
 def test_no_lease_ends_early_outlives_its_end_or_happens_twice(tmp_path):
-    counts = play(range(COUNT), tmp_path, Policy.load(RULES))
-    for kind in ("started", "extended", "prolonged", "warned", "expired", "released", "revoked", "settled"):
-        assert counts[f"request.{kind}"] >= 5, kind
+    tally = play(range(COUNT), tmp_path, Policy.load(RULES))
+    assert tally.broken == []
+    happened = tally.counts | {"crashes": tally.deaths.total(), "crash steps": len(tally.deaths)}
+    assert [name for name in ROWS if happened[name] < 3] == []

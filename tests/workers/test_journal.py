@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.journal import Ending, Journal
+from workers.journal import SLOTS, Ending, Journal
 
 ROOT = Path(__file__).parents[2]
 NINE = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -93,8 +93,37 @@ def test_it_is_synced_before_it_stands(journal, path, monkeypatch):
     real_sync, real_replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append("sync"), real_sync(fd))[1])
     monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("stand"), real_replace(self, to))[1])
-    journal.note(ending(1001))
+    journal.prepare()
     assert order == ["sync", "stand", "sync"]
+    journal.note(ending(1001))
+    assert order == ["sync", "stand", "sync", "sync"]
+
+
+def test_once_prepared_it_takes_no_more_room_whatever_is_noted_and_forgotten(journal, path):
+    journal.note(ending(1001))
+    journal.prepare()
+    size, inode = path.stat().st_size, path.stat().st_ino
+    for number in range(1001, 1001 + SLOTS // 64):
+        journal.note(ending(number))
+    journal.drain(lambda each: each.request % 2 == 0)
+    journal.note(ending(2000))
+    assert len(journal.read()) == SLOTS // 128 + 1
+    assert (path.stat().st_size, path.stat().st_ino) == (size, inode)
+
+
+def test_more_endings_than_slots_make_it_longer(path, monkeypatch):
+    monkeypatch.setattr("workers.journal.SLOTS", 2)
+    for number in (1001, 1002, 1003):
+        Journal(path).note(ending(number))
+    assert [each.request for each in Journal(path).read()] == [1001, 1002, 1003]
+
+
+def test_lines_of_an_earlier_version_are_kept(journal, path):
+    path.parent.mkdir()
+    path.write_text('{"request": 1001, "happened_at": "2026-11-24T09:00:00.000000Z"}\n')
+    journal.prepare()
+    journal.note(ending(1002))
+    assert journal.read() == [ending(1001), ending(1002)]
 
 
 def test_processes_that_note_and_drain_at_once_lose_nothing(journal, path, tmp_path):

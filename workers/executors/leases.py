@@ -79,8 +79,24 @@ def write_lease(folder: Path, key: str, lease: Lease) -> None:
 
 def end_lease(folder: Path, key: str, generation: int) -> None:
     """Bar `generation` and all before it, then take the lease away: a crash between the two bars it already."""
-    _write_whole(folder / f"{key}.ended", {"generation": max(generation, ended(folder, key))})
-    (folder / f"{key}.lease").unlink(missing_ok=True)
+    last, lease = max(generation, ended(folder, key)), folder / f"{key}.lease"
+    try:
+        _write_whole(folder / f"{key}.ended", {"generation": last})
+    except OSError:
+        if not lease.exists():
+            raise
+        _turn_into_bar(lease, folder / f"{key}.ended", last)
+    lease.unlink(missing_ok=True)
+
+
+def _turn_into_bar(lease: Path, bar: Path, generation: int) -> None:
+    """On a disk without any room: the lease's own file says which generation is over, and is then written in place."""
+    lease.replace(bar)
+    body = json.dumps({"generation": generation})
+    with bar.open("r+") as file:
+        file.write(body.ljust(bar.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def ended(folder: Path, key: str) -> int:
@@ -149,10 +165,14 @@ def _names(devices: tuple[Any, ...]) -> bool:
 def _write_whole(path: Path, body: Mapping[str, Any]) -> None:
     """Write beside, sync, rename, sync the folder: a crash leaves the old file or the new one, never half of one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with beside.open("w") as file:
-        json.dump(body, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with beside.open("w") as file:
+            json.dump(body, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
     beside.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
