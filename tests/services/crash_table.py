@@ -16,12 +16,13 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from conftest import INES, MIRA
-from services.place import Place, armed, faults
+from services.crash_slurm import SlurmSite
+from services.place import RAVI, Place, armed, faults
 
 from ledger import crash
 from ledger.nouns import GpuForm
@@ -36,10 +37,10 @@ LEASE = (*START, "before-started", "after-started")
 CHANGE = (*START, "before-done", "after-done")
 END = ("before-revoke", "after-revoke", "before-settled", "after-settled")
 CLOCK = ("before-expired", "after-expired", *END)
-VICTIMS = ("worker child", "worker", "clock", "Valkey", "desk")
+VICTIMS = ("worker child", "worker", "clock", "Valkey", "desk", "backend")
+SITES = (SlurmSite,)
+"""The real backends that are killed too."""
 TRIES = 5
-RAVI = "U08RAVI"
-"""Asks where the clock dies: nobody else holds up what is his."""
 OVER = frozenset({Status.ENDED, Status.DONE})
 DESK = """
 import sys
@@ -92,11 +93,33 @@ def chains(*, short: bool) -> list[list[Case]]:
     return [*workers, whole, [*clock, *desk], valkey]
 
 
+def site_chain(site, *, short: bool) -> list[Case]:
+    """Return the kills of one real backend; `short` keeps one of each victim."""
+    steps = {
+        "worker child": (*site.starts, *site.ends),
+        "worker": (*site.starts, *site.ends),
+        "clock": site.ends,
+        "backend": ("after-ensure", *site.ends),
+    }
+    few = {
+        "worker child": "after-ensure",
+        "worker": "before-ensure",
+        "clock": "after-revoke",
+        "backend": "after-ensure",
+    }
+    return [
+        Case(victim=victim, step=step, scheme=site.scheme)
+        for victim, each in steps.items()
+        for step in each
+        if not short or step == few[victim]
+    ]
+
+
 class Run:
     """One house in which every case is played."""
 
-    def __init__(self, home):
-        self.place = Place(home)
+    def __init__(self, home, sites=()):
+        self.place = Place(home, sites)
         self.numbers: dict[Case, int] = {}
         self.before: list[int] = []
         """Requests that were over before the victim died of them."""
@@ -135,9 +158,13 @@ class Run:
     def _chain(self, chain):
         for case in chain:
             try:
-                {"clock": self._clock, "desk": self._desk, "Valkey": self._valkey, "worker": self._whole}.get(
-                    case.victim, self._worker
-                )(case)
+                {
+                    "clock": self._clock,
+                    "desk": self._desk,
+                    "Valkey": self._valkey,
+                    "worker": self._whole,
+                    "backend": self._backend,
+                }.get(case.victim, self._worker)(case)
             except Exception as error:  # noqa: BLE001 one case that fails must not end the run
                 self.wrong[case] = f"{type(error).__name__}: {error}"
             print(f"{time.strftime('%X')} {case} {self.wrong.get(case, 'ok')}", file=sys.stderr, flush=True)
@@ -157,6 +184,11 @@ class Run:
             place.valkey.stop()
             place.valkey = Valkey(place.home / "valkey")
             self._start(place.valkey.start)
+
+    def _backend(self, case):
+        site = self.place.sites[case.scheme]
+        self._through("worker", case, [site.victim()])
+        self._start(site.restart)
 
     def _through(self, role, case, victims):
         """Bring a request to the step at which the victims die; the clock or a worker may have been there before them."""
@@ -232,11 +264,19 @@ class Run:
         self.wrong |= {case: f"not over: {place.life(number)}" for case, number in left.items()}
 
 
+NAMES = {
+    "gpu": "gpu_pool",
+    "data": "memory (lease)",
+    "deploy": "memory (change)",
+    **{site.scheme: site.name for site in SITES},
+}
+
+
 def table(cases, wrong):
     """Return the table: a row for each step, a column for each victim, in each cell the executors that held."""
     cells = defaultdict(list)
     for case in cases:
-        name = {"gpu": "gpu_pool", "data": "memory (lease)", "deploy": "memory (change)"}[case.scheme]
+        name = NAMES[case.scheme]
         cells[case.step, case.victim].append(
             f"{'**' if case in wrong else ''}{name}{' FAILED**' if case in wrong else ''}"
         )
@@ -264,8 +304,10 @@ def main():
     arguments = parser.parse_args()
     cases = chains(short=not arguments.all)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="qm-crash-") as folder:
-        run = Run(Path(folder) / "home")
+    cases += [site_chain(site, short=False) for site in SITES]
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="qm-crash-"))
+        run = Run(Path(folder) / "home", [stack.enter_context(site.opened()) for site in SITES])
         found = run.play(cases)
         run.place.close()
     every = [case for chain in cases for case in chain]

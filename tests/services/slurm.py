@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ from typing import IO, Final, Self
 from tests.services.slurm_software import SlurmMissingError, slurm_software
 
 START_S: Final = 20.0
+SAVE_S: Final = 6.0
+"""What slurmctld did is on its disk after 5 s; it writes nothing while nothing happens."""
 NODES: Final = {"gpu-01": ("h100", 4), "gpu-02": ("h100", 4), "gpu-03": ("l40s", 4)}
 COMMANDS: Final = ("sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
 DAEMONS: Final = ("slurmctld", "slurmd", "slurmstepd")
@@ -100,6 +103,11 @@ class Cluster:
         self._spawn("slurmctld", self.bin / "slurmctld", "-D")
         self._wait_for(lambda: self.command("scontrol", "ping").returncode == 0, "a controller that answers")
 
+    @property
+    def controller_pid(self) -> int:
+        """The process of slurmctld."""
+        return self._children["slurmctld"].pid
+
     def stop_controller(self) -> None:
         """End slurmctld in good order: it saves what it knows."""
         self._kill("slurmctld", signal.SIGTERM)
@@ -116,6 +124,13 @@ class Cluster:
         self.start_controller()
         self._wait_for(self._all_answer, "every node back")
         return copy
+
+    def wait_saved(self) -> None:
+        """Return once slurmctld has saved what it knew when this was called; at the latest after the time it takes."""
+        state, deadline = self.run / "state" / "job_state", time.time() + SAVE_S
+        asked = time.time()
+        while time.time() < deadline and not (state.exists() and state.stat().st_mtime > asked):
+            time.sleep(0.1)
 
     def crash_back_to(self, saved: Path) -> None:
         """Kill slurmctld with -9 and start it from `saved`, as when it dies before it wrote what happened since."""
@@ -171,8 +186,9 @@ class Cluster:
             shutil.copy(self._usr / "sbin" / f"{name}-wlm", self.bin / name)
         for name in COMMANDS:
             self._wrap(name)
+        owner = pwd.getpwnam(self._user).pw_uid
         for path in (self.run, *self.run.rglob("*")):
-            shutil.chown(path, self._user)
+            os.chown(path, owner, -1, follow_symlinks=False)  # what stands for a device leads to /dev/null
 
     def _node_line(self, node: str, port: int) -> str:
         gpu_type, count = NODES[node]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from services import crash_table
-from services.crash_table import Case, Run, chains, table, write
+from services.crash_table import SITES, Case, Run, chains, site_chain, table, write
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 
@@ -22,7 +22,8 @@ def test_killed_at_every_step_every_request_is_over_or_goes_on_and_no_effect_is_
 def test_the_published_table_has_a_cell_for_every_case_and_no_failure():
     begin, end = crash_table.MARKS
     published = crash_table.README.read_text().partition(begin)[2].partition(end)[0]
-    every = [case for chain in chains(short=True) for case in chain]
+    sites = [site_chain(site, short=False) for site in SITES]
+    every = [case for chain in [*chains(short=True), *sites] for case in chain]
     assert table(every, {}) in published
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -128,22 +129,25 @@ def test_lines_of_an_earlier_version_are_kept(journal, path):
 
 def test_processes_that_note_and_drain_at_once_lose_nothing(journal, path, tmp_path):
     script = f"""
-import sys, time
+import sys
 sys.path.insert(0, {str(ROOT)!r})
 from datetime import UTC, datetime
 from pathlib import Path
 from workers.journal import Ending, Journal
 journal, first = Journal(Path({str(path)!r})), int(sys.argv[1])
+Path({str(tmp_path)!r}, f"ready.{{first}}").touch()
 while not Path({str(tmp_path / "go")!r}).exists():
-    time.sleep(0.001)
-for number in range(first, first + 30):
+    pass
+for number in range(first, first + 60):
     journal.note(Ending(request=number, happened_at=datetime(2026, 11, 24, 9, tzinfo=UTC)))
 """
     children = [subprocess.Popen([sys.executable, "-c", script, str(first)]) for first in (1000, 2000)]
+    while any(child.poll() is None for child in children) and len(list(tmp_path.glob("ready.*"))) < len(children):
+        time.sleep(0.01)
     (tmp_path / "go").touch()
     entered = []
     while any(child.poll() is None for child in children):
         journal.drain(lambda each: entered.append(each.request) is None)
     journal.drain(lambda each: entered.append(each.request) is None)
     assert [child.returncode for child in children] == [0, 0]
-    assert sorted(set(entered)) == [*range(1000, 1030), *range(2000, 2030)]
+    assert sorted(set(entered)) == [*range(1000, 1060), *range(2000, 2060)]
