@@ -9,35 +9,20 @@ import time
 import psycopg
 import pytest
 from conftest import INES, MIRA, NOOR
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from services.house import desk_on, rules_with
 from services.slack_tap import Tap
-from typer.testing import CliRunner
+from services.warehouse import BACKEND, claims_on, prepare_for
 
 from bot.workspace.server import WorkspaceServer
 from ledger.book import open_sqlite
 from ledger.streams.request import Status
-from workers import cli
-from workers.scram import make_verifier, new_secret
 
 DATA_SET = '[datasets.claims_2024]\nowner = "team:platform"\nlevel = 2\n'
 AT = '[datasets.claims_2024]\nowner = "team:platform"\nlevel = 2\nbackend = "postgres:warehouse"\ntable = "claims"\n'
-BACKEND = '\n[backends.warehouse]\nkind = "postgres"\n'
 WRITERS = "p, ask-data-write, role:engineer, *, class:data, write, level<=2 days<=90, allow\n"
 WORDS = "read access to claims_2024 for 2 hours to check the fraud model"
 VIEW = "qm_data.claims_2024"
-
-
-def warehouse_on(postgres):
-    """Make a database with a table of claims, and return how its administrator reaches it."""
-    with psycopg.connect(postgres.conninfo(), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE warehouse")
-    address = make_conninfo(postgres.conninfo(), dbname="warehouse")
-    with psycopg.connect(address, autocommit=True) as admin:
-        admin.execute("CREATE TABLE claims (claim_id int, amount int, region text, closed_at date)")
-        admin.execute("INSERT INTO claims SELECT n, n * 10, 'north', now() FROM generate_series(1, 50) n")
-    return address
 
 
 @pytest.fixture(scope="module", name="walk")
@@ -45,15 +30,10 @@ def walk_on_postgres(postgres, tmp_path_factory):
     """The desk on the database, set up as the README says; engineers may also ask to write."""
     home = tmp_path_factory.mktemp("walk") / "home"
     rules_with(home, replace=[(DATA_SET, AT)], add=BACKEND, rules=WRITERS)
-    warehouse, secret = warehouse_on(postgres), new_secret()
+    administrator = claims_on(postgres)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QM_HOME", str(home))
-        patch.setenv("QM_POSTGRES_DSN", make_conninfo(postgres.conninfo("qm_executor", secret), dbname="warehouse"))
-        done = CliRunner().invoke(cli.app, ["prepare", "warehouse", "--as", warehouse])
-        assert done.exit_code == 0, done.output
-        with psycopg.connect(warehouse, autocommit=True) as admin:
-            verifier = sql.Literal(make_verifier(secret).text())
-            admin.execute(sql.SQL("ALTER ROLE qm_executor PASSWORD {}").format(verifier))
+        patch.setenv("QM_POSTGRES_DSN", prepare_for(home, postgres, administrator))
         taps = []
 
         def through_a_tap(server):
@@ -63,7 +43,7 @@ def walk_on_postgres(postgres, tmp_path_factory):
         patch.setattr(WorkspaceServer, "api_url", property(through_a_tap))
         with desk_on(home) as walk:
             walk.tap = taps[0]
-            walk.room, walk.home, walk.postgres, walk.warehouse = "data-access", home, postgres, warehouse
+            walk.room, walk.home, walk.postgres, walk.warehouse = "data-access", home, postgres, administrator
             walk.book = open_sqlite(home / "ledger.sqlite3")
             yield walk
             walk.book.store.close()
