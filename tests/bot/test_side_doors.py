@@ -6,62 +6,16 @@ import json
 from datetime import timedelta
 
 import pytest
-from bot_stage import card_with, cards, message_at, text_of, whisper
+from bot_doors import ADA, SECURITY, STRANGE, explained, known, taken, until
+from bot_stage import card_with, cards, text_of, whisper
 from conftest import INES, KOFI, MIRA, TOMAS
 
 from bot.blocks.door import Where
-from bot.blocks.doors import NOBODY_LOOKED, SHOWN
 from ledger.audit import verify_store
 from ledger.streams.watch import Fault
-from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.leases import Lease, write_lease
 from workers.hands import attend
-from workers.journal import Journal
-from workers.reconcile import reconcile, unseen
-from workers.revert import RevertExecutor
-from workers.room import Room
-
-ADA = "U07ADA"
-STRANGE = "f" * 32
-SECURITY = "security"
-
-
-@pytest.fixture
-def doors(stage, tmp_path):
-    """The stage with a pool behind it, in which somebody has put a lease by hand."""
-    folder, book = tmp_path / "leases", stage.house.book
-    gpu = GpuPoolExecutor(folder, grace_s=0.2)
-    stage.room = Room(
-        book=book,
-        policy=stage.house.policy.current,
-        executors={"gpu": gpu},
-        journal=Journal(tmp_path / "journal"),
-        locks=tmp_path / "locks",
-        clock=book.clock,
-    )
-    stage.room.executors["desk"] = RevertExecutor(lambda: stage.room)
-    stage.folder = folder
-    stage.look = lambda: reconcile(stage.room, gpu, pause_s=0)
-    stage.look()
-    lease = Lease(request=1001, generation=1, devices=("gpu-02:7",), not_after=book.clock() + timedelta(hours=1))
-    write_lease(folder, STRANGE, lease)
-    stage.look()
-    return stage
-
-
-def until(person, room, ts, words):
-    return person.wait(
-        lambda: (m := message_at(person, room, ts)) is not None and words in text_of(m) and m,
-    )
-
-
-def taken(doors, person):
-    """Ask to take it away; return the card."""
-    card = card_with(person, SECURITY, "Access without a grant")
-    person.click(card, "Take it away")
-    view = person.wait(person.modal)
-    assert person.submit(view, {"reason": "Nobody on the team knows it."}) == {}
-    return card
+from workers.reconcile import unseen
 
 
 def test_a_side_door_is_told_to_admins_and_to_the_leads_who_own_it(doors):
@@ -102,15 +56,6 @@ def test_what_is_gone_by_itself_is_closed_in_place(doors):
     assert "qm_take_away" not in text_of(until(kofi, SECURITY, card["ts"], "no longer saw it"))
 
 
-def explained(doors, person, last_day):
-    """Ask that everybody knows of it; return the card of the finding."""
-    card = card_with(person, SECURITY, "Access without a grant")
-    person.click(card, "Explain it")
-    view = person.wait(person.modal)
-    assert person.submit(view, {"reason": "The nightly backup's role.", "until": last_day}) == {}
-    return card
-
-
 def standing(doors):
     return doors.house.book.watch("gpu_pool").findings
 
@@ -140,17 +85,6 @@ def test_two_admins_explain_it_and_it_is_found_again_once_its_time_is_over(doors
     doors.look()
     assert [each.fault for each in standing(doors)] == [Fault.UNEXPLAINED]
     assert verify_store(doors.house.book.store).sound
-
-
-def known(doors, days=3):
-    """It is explained by Kofi and Ada for some days; return the request's number."""
-    kofi, ada = doors.server.person(KOFI), doors.server.person(ADA)
-    explained(doors, kofi, (doors.clock() + timedelta(days=days)).date().isoformat())
-    ada.click(card_with(ada, ada.dm(), "Needs your decision"), "Approve")
-    number = doors.house.book.requests.last()
-    ada.wait(lambda: doors.house.book.request(number).approved_at)
-    attend(doors.room, number)
-    return number
 
 
 def test_an_explained_access_that_changes_is_found_at_once(doors):
@@ -240,59 +174,3 @@ def test_without_a_channel_the_admins_are_told_directly(doors):
     for who in (KOFI, ADA):
         person = doors.server.person(who)
         card_with(person, person.dm(), "Nobody could look")
-
-
-# -- as a list ------------------------------------------------------------------------------------------------------
-
-
-def test_an_admin_reads_what_stands_and_when_somebody_looked(doors):
-    kofi = doors.server.person(KOFI)
-    kofi.command("/qm doors", SECURITY)
-    first = text_of(whisper(kofi, SECURITY, "Side doors that stand: 1"))
-    assert "gpu-02:7" in first
-    assert "Explained for now: 0" in first
-    assert "Last look: gpu_pool" in first
-
-
-def test_the_list_says_who_asks_what_to_become_of_it(doors):
-    kofi = doors.server.person(KOFI)
-    taken(doors, kofi)
-    kofi.wait(doors.house.book.requests.last)
-    kofi.command("/qm doors", SECURITY)
-    whisper(kofi, SECURITY, "Kofi asks to take it away (REQ-1001). It waits for another admin.")
-
-
-def test_what_is_explained_is_listed_with_its_end_until_that_is_over(doors):
-    name = doors.house.book.request(known(doors)).name
-    kofi = doors.server.person(KOFI)
-    kofi.command("/qm doors", SECURITY)
-    listed = text_of(whisper(kofi, SECURITY, "Explained for now: 1"))
-    assert "Side doors that stand: 0" in listed
-    assert f"({name}): The nightly backup's role; asked by Kofi, approved by Ada" in listed
-    doors.pass_time(days=5)
-    kofi.command("/qm doors", SECURITY)
-    whisper(kofi, SECURITY, "Explained for now: 0")
-
-
-@pytest.mark.parametrize(("who", "may"), [(KOFI, True), (INES, False), (MIRA, False)])
-def test_the_list_is_for_admins_and_so_is_its_line_in_help(doors, who, may):
-    person = doors.server.person(who)
-    person.command("/qm doors", SECURITY)
-    whisper(person, SECURITY, "Side doors that stand" if may else "Admins alone read which side doors stand")
-    person.command("/qm help", SECURITY)
-    assert ("/qm doors" in text_of(whisper(person, SECURITY, "What you can do here"))) is may
-
-
-def test_a_list_that_is_too_long_says_how_much_is_left_out(doors):
-    doors.quiet()
-    for number in range(SHOWN + 2):
-        lease = Lease(request=1, generation=1, devices=("gpu-02:6",), not_after=doors.clock() + timedelta(hours=1))
-        write_lease(doors.folder, f"{number:08x}{STRANGE[8:]}", lease)
-    doors.look()
-    listed = doors.front.side_doors(KOFI)
-    assert listed.count("Access without a grant") == SHOWN
-    assert "and 3 more" in listed
-
-
-def test_before_anybody_looked_the_list_says_so(stage):
-    assert NOBODY_LOOKED in stage.front.side_doors(KOFI)
