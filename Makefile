@@ -50,7 +50,7 @@ $(STAMP): requirements.lock pyproject.toml | $(UV)
 	@touch $@
 
 $(TEST_STAMP): requirements-dev.lock $(STAMP)
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
 
 .cache/uv/bin/uv:

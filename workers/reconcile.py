@@ -171,8 +171,8 @@ def _digest(holdings: tuple[Holding, ...]) -> str:
 
 
 def _open(room: Room, executor: Executor) -> dict[str, Request]:
-    """Every open request that this executor was told of, by grant key."""
-    requests = (room.book.request(number) for number in room.book.requests.open())
+    """Every open request that this executor was told of, by grant key: what was never dispatched has none."""
+    requests = map(room.book.request, room.book.requests.open(stage="held"))
     return {r.grant_key: r for r in requests if r is not None and r.grant_key and r.executor == executor.name}
 
 

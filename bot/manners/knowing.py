@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -38,10 +39,17 @@ class Knowing(Manners):
         return any(self.desk.preview(slack, form).decision.permitted for form in forms)
 
 
-def _gpus(catalogue: Catalogue) -> Iterator[Form]:
+def _gpus(catalogue: Catalogue) -> Iterator[GpuForm]:
     for name, pool in catalogue.pools.items():
         for gpu_type in pool.types[:1]:
             yield GpuForm(resource=f"gpu:{name}", gpu_type=gpu_type, gpus=1, duration_s=HOUR)
+
+
+def smallest_of(catalogue: Catalogue, text: str) -> GpuForm | None:
+    """Return the smallest request of the one pool that `text` names, None when it names none or several."""
+    words = set(re.findall(r"[\w-]+", text.casefold()))
+    found = [form for form in _gpus(catalogue) if form.resource.removeprefix("gpu:") in words]
+    return found[0] if len(found) == 1 else None
 
 
 def _data(catalogue: Catalogue) -> Iterator[Form]:

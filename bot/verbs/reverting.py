@@ -55,7 +55,7 @@ class Reverting(Asking):
 
     def reverts_of(self, backend: str, finding: str) -> Request | None:
         """Return the open request that asks to take a finding away or explains it, None when there is none."""
-        for request in map(self.book.request, self.book.requests.open()):
+        for request in map(self.book.request, self.book.requests.open(resource=DOORS)):
             form = request.form if request is not None else None
             if isinstance(form, DoorForm) and (form.backend, form.finding) == (backend, finding):
                 return request

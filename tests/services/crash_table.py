@@ -131,8 +131,7 @@ class Run:
     def play(self, cases):
         """Play every chain, wait until all is over, and return what is wrong."""
         place = self.place
-        for name in ("worker", "clock"):
-            place.crew.start(name)
+        place.man()
         first = place.ask("gpu")
         place.until_status(first, Status.RUNNING)
         threads = [threading.Thread(target=self._chain, args=(chain,)) for chain in cases]
