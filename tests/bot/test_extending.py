@@ -60,6 +60,21 @@ def request(stage, number):
     return stage.house.book.request(number)
 
 
+def test_the_card_says_when_the_warning_comes_where_people_must_agree_to_more(stage, mira, held, room):
+    ts, number = held
+    mira.select(message_at(mira, ROOM, ts), "qm_extend", "3600")
+    mira.wait(lambda: "What holds it is being told" in text_of(message_at(mira, ROOM, ts)))
+    attend(room, number)
+    mira.wait(lambda: "you are warned 1 h 24 min before the end" in text_of(message_at(mira, ROOM, ts)))
+    stage.pass_time(hours=2, minutes=35)
+    Clock(room, stage.nudged.append).tick()
+    assert request(stage, number).warned_of is None
+    stage.pass_time(minutes=1)
+    Clock(room, stage.nudged.append).tick()
+    assert request(stage, number).warned_of == request(stage, number).not_after
+    mira.wait(lambda: "you are warned" not in text_of(message_at(mira, ROOM, ts)))
+
+
 def thread(person, ts):
     """What is said in the thread of the message that the card answers: the one before it."""
     return person.messages(ROOM, max(m["ts"] for m in person.messages(ROOM) if m["ts"] < ts))
