@@ -30,7 +30,9 @@ class Knowing(Manners):
         revokes = any(policy.may(person, "revoke", f"gpu:{pool}") for pool in policy.catalogue.pools)
         exports = policy.may(person, "export", "desk:audit") is not None
         halts = policy.may(person, "halt", "desk:audit") is not None
-        return May(ask=kinds, decide=decides, revoke=revokes, export=exports, halt=halts)
+        return May(
+            ask=kinds, decide=decides, revoke=revokes, export=exports, halt=halts, doors=self.desk.may_revert(slack)
+        )
 
     def _any(self, slack: str, forms: Iterator[Form]) -> bool:
         return any(self.desk.preview(slack, form).decision.permitted for form in forms)

@@ -128,6 +128,15 @@ class Postgres:
                     os.kill(pid, how)
             self.process = None
 
+    def stop_after_a_crash(self) -> None:
+        """Return once nothing is left of a server that somebody killed: until then no other can start."""
+        self.process.wait(timeout=START_S)
+        self.process = None
+        deadline = time.monotonic() + START_S
+        while any(_at_work_in(self._data)):
+            assert time.monotonic() < deadline, "sessions outlive their server"
+            time.sleep(0.02)
+
     def _children(self) -> list[int]:
         """The server's own processes: a killed postmaster would leave them for a moment."""
         pid = self.process.pid
@@ -157,6 +166,14 @@ class Postgres:
         copy = self.folder / "install"
         shutil.copytree(place.parent, copy)
         return copy / place.name
+
+
+def _at_work_in(folder: str) -> Iterator[int]:
+    """Yield the processes whose working folder this is, of those that we may look at."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == Path(folder):
+                yield int(process.name)
 
 
 def _root() -> bool:
