@@ -73,7 +73,14 @@ def running_demo(home: Path, port: int = 0) -> Iterator[WorkspaceServer]:
         settings = HouseSettings(home=home, policies=home / "policies")
         server = stack.enter_context(workspace(home / "workspace", port))
         team = server.team_id
-        house = open_house(home, settings.policies_folder, settings.database, mode="demo", workspace=team)
+        house = open_house(
+            home,
+            settings.policies_folder,
+            settings.database,
+            mode="demo",
+            workspace=team,
+            reserve=settings.disk_reserve,
+        )
         stack.callback(house.book.store.close)
         broker = _crew(stack, settings, simulate=True)
         slack = SlackSettings(
@@ -108,7 +115,14 @@ def run_up(console: Console) -> None:
     home = settings.home.absolute()
     with ExitStack() as stack:
         stack.enter_context(only_one(home))
-        house = open_house(home, settings.policies_folder, settings.database, mode="real", workspace=team)
+        house = open_house(
+            home,
+            settings.policies_folder,
+            settings.database,
+            mode="real",
+            workspace=team,
+            reserve=settings.disk_reserve,
+        )
         stack.callback(house.book.store.close)
         broker = _crew(stack, settings, simulate=False)
         stack.enter_context(desk(slack, house, broker, simulate=False, admin_channel=settings.admin_channel))
@@ -126,7 +140,14 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
     home = settings.home.absolute()
     with ExitStack() as stack:
         stack.enter_context(only_one(home))
-        house = open_house(home, settings.policies_folder, settings.database, mode="real", workspace=team)
+        house = open_house(
+            home,
+            settings.policies_folder,
+            settings.database,
+            mode="real",
+            workspace=team,
+            reserve=settings.disk_reserve,
+        )
         stack.callback(house.book.store.close)
         made = build_app(
             slack,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.errors import SettingsError
-from ledger.book import Book, Write, open_sqlite
+from ledger.book import RESERVE, Book, Write, open_sqlite
 from ledger.log.checkpoint import Checkpoint, Signer
 from ledger.streams.house import Opened
 from policies.decide import FILES, Policy
@@ -43,8 +43,13 @@ class House:
         return note
 
 
-def open_house(home: Path, policies: Path, database: Path, *, mode: str, workspace: str) -> House:
+def open_house(
+    home: Path, policies: Path, database: Path, *, mode: str, workspace: str, reserve: int = RESERVE
+) -> House:
     """Return the house in `home`, made on its first start.
+
+    Args:
+        reserve: bytes of the ledger's disk that are left to endings.
 
     Raises:
         SettingsError: the ledger is of another mode or workspace.
@@ -53,7 +58,7 @@ def open_house(home: Path, policies: Path, database: Path, *, mode: str, workspa
     """
     home.mkdir(parents=True, exist_ok=True)
     _copy_rules(policies)
-    book = open_sqlite(database)
+    book = open_sqlite(database, reserve=reserve)
     signer = Signer.at(home / "keys" / "checkpoint.key", ORIGIN)
     genesis = book.genesis() or _first(book, Policy.load(policies), signer, mode, workspace)
     if genesis.mode != mode:

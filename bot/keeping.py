@@ -25,6 +25,7 @@ from bot.longer import Longer
 from bot.slack import NO_PLACE, TROUBLE, Slack
 from bot.tables import Nudges, Posted, Tables
 from ledger.streams.request import Request, Status
+from policies.ahead import sooner_at, warning_at
 
 logger = structlog.get_logger(__name__)
 
@@ -32,6 +33,8 @@ REMIND_AFTER: Final = timedelta(minutes=30)
 REMIND_EACH: Final = timedelta(hours=1)
 LOOK_AGAIN: Final = timedelta(minutes=5)
 """How soon a request that waits under a halt is looked at again: its times go on once the halt is lifted."""
+REWORD_EACH: Final = timedelta(minutes=15)
+"""How soon a card is looked at again whose words follow from more than its request."""
 
 
 def remindable_at(request: Request, nudges: Nudges) -> datetime | None:
@@ -73,7 +76,7 @@ class Keeping:
                 trouble = error
         if trouble is not None:
             raise trouble
-        moments = (remindable_at(request, self._tables.nudges(number)), look_again)
+        moments = (remindable_at(request, self._tables.nudges(number)), look_again, self._reworded_at(request))
         return min((at for at in moments if at is not None and at > self._clock()), default=None)
 
     def _let_time_act(self, request: Request) -> datetime | None:
@@ -87,6 +90,12 @@ class Keeping:
             else:
                 upcoming = upcoming or at
         return upcoming
+
+    def _reworded_at(self, request: Request) -> datetime | None:
+        """When the time of its warning may be another: whether people must agree follows from what else its holder has."""
+        may_move = request.status is Status.RUNNING and request.warned_of != request.not_after
+        sooner = sooner_at(self._desk.policy().catalogue.hours, request) if may_move else None
+        return None if sooner is None else self._clock() + REWORD_EACH
 
     def _escalation(self, request: Request) -> list[Callable[[], None]]:
         """Once time has come to it: the asker reads who has not answered; the admins do where hardly anybody could."""
@@ -232,6 +241,7 @@ class Keeping:
             zone=_zone(self._slack.zone(slack) if slack else "UTC"),
             policy=self._desk.policy(),
             now=self._clock(),
+            warned_at=partial(warning_at, self._desk.policy(), self._desk.book),
         )
 
     def _name_of(self, subject: str) -> str:

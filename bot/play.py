@@ -67,7 +67,14 @@ def play(home: Path, console: Console) -> None:
 @contextmanager
 def _stage(home: Path, console: Console) -> Iterator[Stage]:
     settings = HouseSettings(home=home, policies=home / "policies")
-    house = open_house(home, settings.policies_folder, settings.database, mode="demo", workspace="T0LOCAL")
+    house = open_house(
+        home,
+        settings.policies_folder,
+        settings.database,
+        mode="demo",
+        workspace="T0LOCAL",
+        reserve=settings.disk_reserve,
+    )
     valkey = Valkey(home / "valkey")
     valkey.start()
     crew = Crew(home, settings.policies_folder, valkey.url, simulate=True)

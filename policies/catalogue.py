@@ -14,6 +14,7 @@ from ledger.streams.budget import Span
 from ledger.streams.pool import Device
 from policies.backends import POSTGRES, SLURM, Database, Partition, TableAt, database, partition, table_at
 from policies.errors import PolicyError
+from policies.hours import Hours, parse_hours
 from policies.strictly import FILE as _FILE
 from policies.strictly import table, take
 
@@ -113,6 +114,8 @@ class Catalogue:
     budgets: Mapping[str, BudgetItem] = field(default_factory=dict)
     """By team, without prefix; a team that is not here has no limit."""
     databases: Mapping[str, Database] = field(default_factory=dict)
+    hours: Hours = field(default_factory=Hours)
+    """When approvers work."""
 
     def price(self, form: Form) -> int:
         """Return the price of the whole window in minor units, rounded up; 0 for what has no price."""
@@ -217,7 +220,7 @@ def parse_catalogue(text: str) -> Catalogue:
 
 
 def _catalogue(tree: dict[str, Any]) -> Catalogue:
-    known = {"currency", "gpu_types", "pools", "datasets", "models", "environments", "budgets", "backends"}
+    known = {"currency", "gpu_types", "pools", "datasets", "models", "environments", "budgets", "backends", "hours"}
     if unknown := set(tree) - known:
         raise PolicyError(FILE, "top level", f"unknown: {', '.join(sorted(unknown))}")
     types = {n: GpuType(name=n, **take(f"gpu_types.{n}", b, _GPU, _EMPTY)) for n, b in table(tree, "gpu_types")}
@@ -231,6 +234,7 @@ def _catalogue(tree: dict[str, Any]) -> Catalogue:
         models={n: ModelItem(name=n, **take(f"models.{n}", b, _MODEL, _EMPTY)) for n, b in table(tree, "models")},
         environments={n: take(f"environments.{n}", b, _ENV, _EMPTY)["aliases"] for n, b in table(tree, "environments")},
         databases=databases,
+        hours=parse_hours(tree.get("hours", {})),
     )
 
 

@@ -15,6 +15,7 @@ from policies.catalogue import parse_catalogue
 from policies.covering import Covers, spans, wider
 from policies.engine import Snapshot
 from policies.files import read_files
+from policies.hours import Hours
 from policies.limits import parse_limit
 from policies.reading import read_rows
 from policies.rows import AUTO, Rule
@@ -45,9 +46,10 @@ class Finding:
     level: Level
     wrong: str
     remedy: str
+    file: str = rows.FILE
 
     def __str__(self) -> str:
-        return f"{rows.FILE}:{self.line} {self.row}: {self.wrong}. {self.remedy}"
+        return f"{self.file}:{self.line} {self.row}: {self.wrong}. {self.remedy}"
 
 
 def lint(folder: Path) -> list[Finding]:
@@ -81,11 +83,24 @@ def lint_files(files: Mapping[str, str]) -> list[Finding]:
     found = [finding for rule in reading.rows.rules for finding in _rule(rule, words)]
     found += [*_teams(snapshot, words), *_covered(snapshot), *_self_approval(snapshot), *_buckets(snapshot)]
     found += [_gap(gap) for gap in Seating(snapshot, words).gaps()]
-    return sorted(found, key=lambda finding: finding.line)
+    found += _hours(files[catalogue_file.FILE], catalogue.hours)
+    return sorted(found, key=lambda finding: (finding.file != rows.FILE, finding.line))
 
 
 def _at(rule: Rule, level: Level, wrong: str, remedy: str) -> Finding:
     return Finding(line=rule.line, row=rule.id, level=level, wrong=wrong, remedy=remedy)
+
+
+def _hours(text: str, hours: Hours) -> Iterator[Finding]:
+    """A holiday on a day that is free anyway is one that somebody meant for another day."""
+    line = next((number for number, each in enumerate(text.splitlines(), 1) if each.strip() == "[hours]"), 1)
+    for day in sorted(hours.holidays):
+        if day.weekday() not in hours.days:
+            wrong = f"nobody works on {day:%a} {day} anyway"
+            remedy = "Take it out of holidays, or name the day that was meant."
+            yield Finding(
+                line=line, row="hours", level=Level.WARNING, wrong=wrong, remedy=remedy, file=catalogue_file.FILE
+            )
 
 
 # -- one row by itself ------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ _SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concur
 
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     """Return the room of this process; `simulate` adds the memory executor for what has none yet (demo ledgers)."""
-    book = open_sqlite(settings.database)
+    book = open_sqlite(settings.database, reserve=settings.disk_reserve)
     source = source_of(settings.policies_folder, book)
     catalogue = source.current().catalogue
     gpu = GpuPoolExecutor(settings.leases, labels=_labels(book, tuple(catalogue.pools)), simulated=simulate)

@@ -44,6 +44,7 @@ from workers.lanes import Lanes
 from workers.passwords import password_due
 from workers.prolonging import unconfirmed
 from workers.room import CLOCK, Room, grant_of
+from workers.warning import EarlyWarnings, may_warn
 
 logger = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Clock:
         self._lanes = Lanes()
         self._unwritable = False
         self._eligibility = Eligibility(self._room)
+        self._early = EarlyWarnings(self._room)
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a failing tick is logged, and the next one tries again."""
@@ -102,6 +104,7 @@ class Clock:
         for number in self._room.book.requests.due(now):
             _alone(number, partial(self._look, number, now))
         _alone("eligibility", lambda: self._disqualify(now))
+        _alone("warnings", lambda: self._warn_early(now))
         self._lanes.wait(self._patience_s)
 
     def _look(self, number: int, now: datetime) -> None:
@@ -134,8 +137,16 @@ class Clock:
 
     def _warn(self, request: Request, now: datetime) -> None:
         """Tell the holder ahead, once for each end; what is due may be looked at sooner, and is not told sooner."""
-        told = request.warned_of == request.not_after
-        if not told and request.not_after is not None and now >= (warned_at(request) or now):
+        if now >= (warned_at(request) or now):
+            self._announce(request, now)
+
+    def _warn_early(self, now: datetime) -> None:
+        """Tell those whom people must agree with, while these still work."""
+        for number in self._early.due(now):
+            _alone(number, lambda: self._announce(self._room.book.request(number), now))  # noqa: B023 called at once
+
+    def _announce(self, request: Request | None, now: datetime) -> None:
+        if request is not None and request.not_after is not None and may_warn(request, now):
             self._enter(request, Warned(not_after=request.not_after))
 
     def _disqualify(self, now: datetime) -> None:

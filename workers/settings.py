@@ -24,6 +24,11 @@ class HouseSettings(BaseSettings):
     )
     database_url: str = Field(default="", description="Ledger database. Default SQLite at <home>/ledger.sqlite3")
     broker_url: str = Field(default="", description="Redis or Valkey for Celery. Default an embedded Valkey in <home>")
+    disk_reserve_mb: int = Field(
+        default=64,
+        ge=1,
+        description="Below so much free room, MiB, on the ledger's disk nothing new begins and endings go on. Default 64",
+    )
     reconcile_s: float = Field(
         default=300, gt=0, le=300, description="Seconds between two looks for side doors, 300 at most. Default 300"
     )
@@ -68,6 +73,11 @@ class HouseSettings(BaseSettings):
     def database(self) -> Path:
         """The ledger's SQLite file."""
         return Path(self.database_url.removeprefix("sqlite:///") or self.home / "ledger.sqlite3").absolute()
+
+    @property
+    def disk_reserve(self) -> int:
+        """Bytes of the ledger's disk that are left to endings."""
+        return self.disk_reserve_mb * 1024 * 1024
 
     @property
     def key(self) -> Path:

@@ -11,22 +11,24 @@ from bot.blocks.words import Voice, duration, either, shown
 from bot.errors import Reason, Refused
 from bot.verbs.showing import takes_password
 from ledger.nouns import DataForm, GpuForm
-from ledger.streams.request import Extension, Outcome, Request, Status, warned_at
+from ledger.streams.request import Extension, Outcome, Request, Status
+from policies.ahead import first_step_s
 
 EXTEND: Final = "qm_extend"
 BLOCK: Final = "extend:"
 """The block that offers more time names what it is about: a menu's value has no room for it."""
-_HOUR, _DAY = 3600, 86_400
+_DAY = 86_400
 _Say = Callable[[Refused, Request | None, Voice], str]
 
 
 def offers(request: Request, voice: Voice) -> list[tuple[str, int]]:
     """Return what may be added at a tap, label and seconds: hours with their price, or days."""
+    step = first_step_s(request.form)
     if isinstance(request.form, DataForm):
-        return [("1 day", _DAY), ("3 days", 3 * _DAY)]
+        return [("1 day", step), ("3 days", 3 * step)]
     if not isinstance(request.form, GpuForm):
         return []
-    return [(f"{duration(h * _HOUR)}, {price(request, h * _HOUR, voice)}", h * _HOUR) for h in (1, 2, 4)]
+    return [(f"{duration(n * step)}, {price(request, n * step, voice)}", n * step) for n in (1, 2, 4)]
 
 
 def price(request: Request, added_s: int, voice: Voice) -> str:
@@ -83,11 +85,11 @@ def open_standing(request: Request, missing: Missing, voice: Voice) -> str:
 
 def small_print(request: Request, voice: Voice) -> list[str]:
     """Return what a running card says small: an extension in place, and when its holder is warned."""
-    extension, warned = request.extension, warned_at(request)
+    extension, warned = request.extension, voice.warned_at(request)
     parts = []
     if extension is not None and extension.outcome is Outcome.GRANTED:
         parts.append(f"extended by {by(extension)}, approved by {agreed_by(request, extension, voice)}")
-    if warned is not None and request.not_after is not None and request.warned_of != request.not_after:
+    if warned is not None and request.not_after is not None:
         ahead = -int(-(request.not_after - warned).total_seconds() // 60) * 60
         parts.append(f"you are warned {duration(ahead)} before the end")
     return parts

@@ -9,6 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ledger.nouns import Change, DataForm, ExplainForm, Form, GpuForm, RevertForm, window_end
+from ledger.streams.request import Request
 from policies.decide import Policy
 
 
@@ -20,6 +21,7 @@ class Voice:
         name_of: subject -> the name Slack shows.
         mention_of: subject -> `<@U...>`, or the name when nobody is behind it any more.
         title_of: subject -> `engineer, vision`.
+        warned_at: request -> when its holder is warned of its end; None when there is nothing to warn of any more.
     """
 
     name_of: Callable[[str], str]
@@ -28,6 +30,7 @@ class Voice:
     zone: ZoneInfo
     policy: Policy
     now: datetime
+    warned_at: Callable[[Request], datetime | None]
 
     def at(self, moment: datetime) -> str:
         """Return `Tue 24 Nov, 09:00 CET`; the year only when it is not this one."""

@@ -12,6 +12,9 @@ from conftest import INES, MIRA
 from bot.blocks.parts import Ref
 from bot.front import Spot
 from ledger.streams.request import Outcome, Status
+from policies.decide import Policy
+from policies.hours import DAYS
+from policies.inforce import adopt
 from workers.clock import Clock
 from workers.executors.memory import MemoryExecutor
 from workers.hands import attend
@@ -58,6 +61,32 @@ def held(stage, mira, ines, room):
 
 def request(stage, number):
     return stage.house.book.request(number)
+
+
+def work_now(stage):
+    """Adopt rules by which it is a working day's morning now, whatever day it is."""
+    hour, folder = stage.clock().hour, stage.house.home / "policies"
+    ahead = (8 - hour) if hour <= 20 else (32 - hour)
+    zone, days = f"Etc/GMT{-ahead:+d}", ", ".join(f'"{day}"' for day in DAYS)
+    text = (folder / "catalogue.toml").read_text().partition("\n[hours]")[0]
+    (folder / "catalogue.toml").write_text(f'{text}\n[hours]\nzone = "{zone}"\ndays = [{days}]\n')
+    adopt(stage.house.book, Policy.load(folder), actor="os:test", why="a test")
+
+
+def test_the_card_says_when_the_warning_comes_where_people_must_agree_to_more(stage, mira, held, room):
+    ts, number = held
+    work_now(stage)
+    mira.select(message_at(mira, ROOM, ts), "qm_extend", "3600")
+    mira.wait(lambda: "What holds it is being told" in text_of(message_at(mira, ROOM, ts)))
+    attend(room, number)
+    mira.wait(lambda: "you are warned 1 h 24 min before the end" in text_of(message_at(mira, ROOM, ts)))
+    stage.pass_time(hours=2, minutes=35)
+    Clock(room, stage.nudged.append).tick()
+    assert request(stage, number).warned_of is None
+    stage.pass_time(minutes=1)
+    Clock(room, stage.nudged.append).tick()
+    assert request(stage, number).warned_of == request(stage, number).not_after
+    mira.wait(lambda: "you are warned" not in text_of(message_at(mira, ROOM, ts)))
 
 
 def thread(person, ts):

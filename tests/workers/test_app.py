@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import pytest
 
-from ledger.errors import BusyError
+from ledger.book import RESERVE, Write
+from ledger.errors import BusyError, DiskLowError, UnlawfulError
+from ledger.streams.request import Expired, Queued
 from policies.errors import PolicyError
 from workers import app
 from workers.settings import HouseSettings
@@ -81,3 +84,19 @@ def test_a_clock_that_is_told_to_stop_while_the_ledger_is_locked_stops(settings,
 
     monkeypatch.setattr(app, "build_room", locked)
     assert app._room_in_time(settings, stop, simulate=True) is None
+
+
+def test_nothing_begins_below_the_free_room_that_the_setting_names(house, settings):
+    assert settings.disk_reserve == RESERVE
+    free_mb = shutil.disk_usage(house.home).free // 2**20
+    wanting = settings.model_copy(update={"disk_reserve_mb": 2 * free_mb})
+    book = app.build_room(wanting, simulate=True).book
+
+    def append(entry):
+        book.append(Write(stream="request:1001", expected=0, entries=(entry,), actor="svc:worker"))
+
+    with pytest.raises(DiskLowError):
+        append(Queued(place=1, estimate=None, why="full"))
+    with pytest.raises(UnlawfulError):  # an ending is refused for what it is alone
+        append(Expired())
+    book.store.close()

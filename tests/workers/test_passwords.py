@@ -13,7 +13,7 @@ from bot.blocks.words import Voice
 from bot.errors import Reason, Refused
 from bot.verbs.showing import Password, takes_password
 from ledger.nouns import Access, DataForm, Enforcement, Receipt
-from ledger.streams.request import Request, Status, Verdict
+from ledger.streams.request import Request, Status, Verdict, warned_at
 from policies.decide import Policy
 from workers.errors import BackendError
 from workers.hands import attend
@@ -143,4 +143,5 @@ def voice_of(world):
         zone=ZoneInfo("UTC"),
         policy=world.policy,
         now=world.time(),
+        warned_at=warned_at,
     )

@@ -163,12 +163,15 @@ def warn_at(since: datetime, end: datetime) -> datetime:
     return end - min(max(window / 10, WARN_LEAST), WARN_MOST, window / 2)
 
 
+def held_since(state: Request) -> datetime | None:
+    """Return when the backend of a lease last answered: from then on it is held until its end; None before that."""
+    return next((at for kind, at, *_ in reversed(state.history) if kind in ANSWERS), None)
+
+
 def warned_at(state: Request) -> datetime | None:
-    """Return when to warn of a running lease's end, counted from when its backend last answered; None for no lease."""
-    answered = [at for kind, at, *_ in state.history if kind in ANSWERS]
-    return (
-        None if state.not_after is None or not answered else warn_at(answered[-1], max(answered[-1], state.not_after))
-    )
+    """Return when to warn of a running lease's end at the latest, counted from `held_since`; None for no lease."""
+    since = held_since(state)
+    return None if state.not_after is None or since is None else warn_at(since, max(since, state.not_after))
 
 
 def asked(state: Request, entry: ExtensionAsked, place: Place) -> Request:
