@@ -92,7 +92,11 @@ class Walk:
         def find():
             return next((m for m in person.messages(self.room) if m["ts"] == ts and words in text_of(m)), None)
 
-        return person.wait(find, seconds)
+        try:
+            return person.wait(find, seconds)
+        except PersonError as late:
+            said = [(m["ts"], text_of(m)) for m in person.messages(self.room) if m["ts"] >= ts]
+            raise AssertionError(f"{words!r} is not said at {ts}; since then: {said}") from late
 
     def revoke(self, slack, number, reason):
         """Revoke in words, and say why in the modal."""
