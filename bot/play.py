@@ -31,7 +31,7 @@ from workers.settings import HouseSettings
 
 MIRA, INES, TOMAS, ODILE = "U01MIRA", "U02INES", "U03TOMAS", "U05ODILE"
 NAMES: Final = {MIRA: "Mira", INES: "Ines", TOMAS: "Tomas", ODILE: "Odile"}
-WAIT_S: Final = 15.0
+WAIT_S: Final = 30.0
 
 
 class PlayError(AssertionError):
