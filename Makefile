@@ -22,7 +22,7 @@ test: $(TEST_STAMP) ## Every test but the slow ones with services (installs what
 	$(BIN)/pytest -n 3 --dist worksteal --ignore tests/services
 
 test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step, thousands at once
-	$(BIN)/pytest -n 2 --dist loadfile tests/services
+	$(BIN)/pytest -n 3 --dist loadfile tests/services
 
 crash-table: $(TEST_STAMP) ## Play every kill of the crash table and write it into workers/README.md
 	@PYTHONPATH=tests $(BIN)/python -m services.crash_table
@@ -50,7 +50,7 @@ $(STAMP): requirements.lock pyproject.toml | $(UV)
 	@touch $@
 
 $(TEST_STAMP): requirements-dev.lock $(STAMP)
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
 
 .cache/uv/bin/uv:

@@ -8,7 +8,7 @@ from typing import Final
 from bot.blocks.words import Voice, shown
 from ledger.book import Book
 from ledger.nouns import DataForm, DeployForm, DoorForm, GpuForm
-from ledger.streams.request import Request, Status
+from ledger.streams.request import Request
 from policies.budgets import left
 
 PAST: Final = timedelta(days=30)
@@ -50,10 +50,7 @@ def _pool(book: Book, form: GpuForm, voice: Voice) -> str:
     name = form.resource.removeprefix("gpu:")
     pool = book.pool(name)
     free, total = len(pool.free_now(form.gpu_type)), pool.total(form.gpu_type)
-    waiting = sum(
-        other is not None and other.status is Status.QUEUED and other.form.resource == form.resource
-        for other in map(book.request, book.requests.open())
-    )
+    waiting = book.requests.in_line(form.resource)
     queue = f"{waiting} queued" if waiting else "nobody queued"
     local = voice.now.astimezone(voice.zone)
     return f"{name}: {free} of {total} free, {queue} at {local:%H:%M} {local:%Z}"

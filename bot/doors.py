@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from bot.blocks.door import Door, Where, door_card, explain_modal, shut_card, take_away_modal
+from bot.blocks.doors import doors_text
 from bot.blocks.parts import Block, Message
 from bot.desk import Desk
 from bot.errors import Reason, Refused
@@ -21,6 +22,7 @@ from ledger.streams.request import Request
 from ledger.streams.watch import ENTRIES, Closed, Fault, Found
 
 ADMINS: Final = "admins"
+ADMINS_READ: Final = "Admins alone read which side doors stand: some of them are not closed yet."
 _ID: Final = re.compile(r"[CG][A-Z0-9]{7,}")
 _SCHEMES: Final = {"gpu_pool": "gpu:", "slurm": "gpu:", "postgres": "data:"}
 """What a backend gives access to, where a finding names no resource."""
@@ -36,6 +38,16 @@ class Doors:
         self._wanted, self._channel = channel.removeprefix("#"), ""
         notifier.duties |= {"door": self._found, "shut": self._shut}
         notifier.beside.append(self._moved)
+
+    def listed(self, slack: str) -> str | Refused:
+        """Return every side door that stands, and every one that is known for now, to whoever may ask about them."""
+        if not self._desk.may_revert(slack):
+            return Refused(reason=Reason.NOT_ALLOWED, detail=ADMINS_READ)
+        book = self._desk.book
+        watched = book.watched()
+        explained = {name: book.explained(name) for name in watched}
+        voice = self._notifier.voice(self._desk.subject(slack))
+        return doors_text(watched, explained, self._desk.reverts_of, voice)
 
     # -- asking to take it away ---------------------------------------------------------------------------------
 

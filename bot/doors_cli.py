@@ -16,7 +16,7 @@ from ledger.streams.watch import Fault, Finding, Watch
 from workers.app import build_room
 from workers.errors import BackendError
 from workers.executors.base import Executor
-from workers.reconcile import known, reconcile, unseen
+from workers.reconcile import reconcile, unseen
 from workers.room import Room
 from workers.settings import HouseSettings
 from workers.watchman import listing
@@ -36,7 +36,7 @@ def look_over(settings: HouseSettings, backend: str | None, console: Console) ->
     try:
         chosen = _chosen(listing(room), backend)
         seen = {executor.name: _look(room, executor) for executor in chosen}
-        explained = {name: len(known(room, watch)) for name, watch in seen.items()}
+        explained = {name: len(room.book.explained(name)) for name in seen}
     finally:
         room.book.store.close()
     _print(seen, console)

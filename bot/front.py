@@ -50,6 +50,11 @@ class Front(Forms, Home, Mending):
         notifier.rounds.append(self.expire_drafts)
         self.doors = Doors(desk, slack, tables, notifier, admin_channel)
 
+    def side_doors(self, slack: str) -> str:
+        """Return the side doors that stand or are explained, or the sentence of a refusal."""
+        listed = self.doors.listed(slack)
+        return self.sentence(slack, listed) if isinstance(listed, Refused) else listed
+
     def take_away(self, slack: str, where: Where, reason: str) -> str | None:
         """Ask to take a side door away; returns the sentence of a refusal."""
         outcome = self.doors.take_away(slack, where, reason)

@@ -17,8 +17,7 @@ from ledger.book import Book, Write, open_sqlite
 from ledger.log.checkpoint import Checkpoint, Signer
 from ledger.streams.house import Opened
 from policies.decide import FILES, Policy
-from policies.inforce import PolicyInForce, adopt
-from policies.watch import PolicySource
+from policies.inforce import PolicyInForce, adopt, source_of
 
 ORIGIN: Final = "quartermaster"
 
@@ -49,20 +48,19 @@ def open_house(home: Path, policies: Path, database: Path, *, mode: str, workspa
 
     Raises:
         SettingsError: the ledger is of another mode or workspace.
-        PolicyError: the rules cannot be used.
+        PolicyError: the rules cannot be used, and none that can were adopted.
         LedgerError: the ledger cannot be read or written.
     """
     home.mkdir(parents=True, exist_ok=True)
     _copy_rules(policies)
-    policy = Policy.load(policies)
     book = open_sqlite(database)
     signer = Signer.at(home / "keys" / "checkpoint.key", ORIGIN)
-    genesis = book.genesis() or _first(book, policy, signer, mode, workspace)
+    genesis = book.genesis() or _first(book, Policy.load(policies), signer, mode, workspace)
     if genesis.mode != mode:
         raise SettingsError(f"the ledger in {home} is a {genesis.mode} ledger; set QM_HOME to another folder")
     if genesis.workspace != workspace:
         raise SettingsError(f"the ledger in {home} belongs to workspace {genesis.workspace}, not {workspace}")
-    in_force = PolicyInForce(PolicySource(policies), book)
+    in_force = PolicyInForce(source_of(policies, book), book)
     return House(home=home, book=book, policy=in_force, signer=signer, genesis=genesis)
 
 

@@ -21,6 +21,7 @@ from ledger.index import SCHEMA, project
 from ledger.log.memory import MemoryStore
 from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Clock, Move, Receipt, Store, Stored
+from ledger.nouns import ExplainForm
 from ledger.streams import halt, law_of
 from ledger.streams.budget import Budget
 from ledger.streams.codec import Entry, draft, entry_of
@@ -30,7 +31,7 @@ from ledger.streams.house import Opened, People, Policies
 from ledger.streams.law import Place
 from ledger.streams.pool import Pool
 from ledger.streams.request import Request
-from ledger.streams.watch import Watch
+from ledger.streams.watch import Finding, Watch
 from ledger.views import RequestIndex
 
 FIRST_NUMBER: Final = 1001
@@ -147,6 +148,20 @@ class Book:
     def watch(self, name: str) -> Watch:
         """Return what is known about one backend (`gpu_pool`), or the clock (`clock`)."""
         return self.state(f"watch:{name}") or Watch()
+
+    def watched(self) -> dict[str, Watch]:
+        """Return what is known about every backend that was ever looked at, by its name."""
+        sql = "SELECT stream FROM entry WHERE stream >= 'watch:' AND stream < 'watch;' AND version = 1 ORDER BY stream"
+        names = (str(stream).partition(":")[2] for (stream,) in self.store.query(sql))
+        return {name: self.watch(name) for name in names if name != "clock"}
+
+    def explained(self, name: str) -> tuple[tuple[Finding, Request], ...]:
+        """Return each side door of a backend that is known for now, with the request that says so and until when."""
+        found = ((finding, self.request(number)) for finding, number in self.watch(name).explained)
+        return tuple((finding, request) for finding, request in found if request is not None and self._known(request))
+
+    def _known(self, request: Request) -> bool:
+        return isinstance(request.form, ExplainForm) and self.clock() < request.form.until
 
     def genesis(self) -> Opened | None:
         """Return the genesis entry, None for an empty ledger."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from ledger.index import SCHEMA, TABLES, project
 from ledger.log.canonical import format_time, parse_time
 from ledger.log.store import Store, Stored
 
 _ALL: Final = tuple(f"SELECT * FROM {table} ORDER BY 1" for table in TABLES)  # noqa: S608 fixed names
+
+Stage = Literal["waiting", "approved", "held"]
+"""How far an open request is: until it is agreed to, until it is dispatched, until it is seen gone."""
 
 
 class Standing(NamedTuple):
@@ -30,9 +33,21 @@ class RequestIndex:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def open(self) -> list[int]:
-        """Return the numbers of every request that is not over, oldest first."""
-        return _numbers(self._store.query("SELECT number FROM request_index WHERE open = 1 ORDER BY number"))
+    def open(self, *, stage: Stage | None = None, resource: str | None = None) -> list[int]:
+        """Return the numbers of every request that is not over, oldest first; only those of a stage or a resource."""
+        sql = (
+            "SELECT number FROM request_index WHERE open = 1"
+            " AND stage = coalesce(?, stage) AND resource = coalesce(?, resource) ORDER BY number"
+        )
+        return _numbers(self._store.query(sql, (stage, resource)))
+
+    def in_line(self, resource: str) -> int:
+        """Return how many approved requests for `resource` were told that nothing is free for them yet."""
+        sql = (
+            "SELECT count(*) FROM request_index"
+            " WHERE stage = 'approved' AND resource = ? AND last_kind = 'request.queued'"
+        )
+        return int(self._store.query(sql, (resource,))[0][0])
 
     def due(self, now: datetime) -> list[int]:
         """Return the open requests that somebody must look at by `now`, the longest due first."""

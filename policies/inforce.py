@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from ledger.book import Book, Write
 from ledger.nouns import Personal
 from ledger.streams.house import PolicyFile, PolicyPublished
 from policies.decide import Policy
 from policies.errors import PolicyError
+from policies.files import FILES
 from policies.watch import PolicySource
 
 
@@ -26,6 +28,28 @@ class PolicyInForce:
             fault = "they are not what was adopted; an admin runs `quartermaster policy adopt`"
             raise PolicyError("policy files", policy.digest[:12], fault)
         return policy
+
+
+def source_of(folder: Path, book: Book) -> PolicySource:
+    """Return the policy of `folder`; an edit that cannot be read leaves the adopted files of the ledger in force.
+
+    A clock that could not start for a typing error would end no lease.
+
+    Raises:
+        PolicyError: the files cannot be used, and nothing that can was adopted.
+    """
+    return PolicySource(folder, lambda: adopted(book))
+
+
+def adopted(book: Book) -> Policy | None:
+    """Return the policy in force from the ledger's copy of its files, None when that is not there or cannot be used."""
+    state = book.policy()
+    files = {file.name: file.text.value for file in state.files if file.text.value is not None}
+    try:
+        policy = Policy.of(files) if set(files) == set(FILES) else None
+    except PolicyError:  # an earlier version of this program read them
+        return None
+    return policy if policy is not None and policy.digest == state.digest else None
 
 
 def adopt(book: Book, policy: Policy, *, actor: str, why: str) -> None:

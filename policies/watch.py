@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -20,16 +21,19 @@ class PolicySource:
 
     One thread builds; the others go on with the policy before until the new one stands.
 
+    Args:
+        before: returns what goes on when the first build fails, None when there is nothing.
+
     Raises:
-        PolicyError: the first build failed; there is nothing to keep.
+        PolicyError: the first build failed, and there is nothing to go on with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, before: Callable[[], Policy | None] = lambda: None) -> None:
         self._folder = folder
         self._building = threading.Lock()
         self._seen = self._stat()
-        self._policy = Policy.load(folder)
         self.error: PolicyError | None = None
+        self._policy = self._first(before)
 
     def current(self) -> Policy:
         """Return the newest policy that could be built."""
@@ -40,15 +44,28 @@ class PolicySource:
                 self._building.release()
         return self._policy
 
+    def _first(self, before: Callable[[], Policy | None]) -> Policy:
+        try:
+            return Policy.load(self._folder)
+        except PolicyError as error:
+            policy = before()
+            if policy is None:
+                raise
+            self._report(error)
+            return policy
+
     def _rebuild(self) -> None:
         seen = self._stat()  # before reading: what changes while we read is seen as a change again
         try:
             self._policy = Policy.load(self._folder)
             self.error = None
         except PolicyError as error:
-            self.error = error
-            logger.error("The rules changed and cannot be used; the ones before go on. %s", error)  # noqa: TRY400
+            self._report(error)
         self._seen = seen
+
+    def _report(self, error: PolicyError) -> None:
+        self.error = error
+        logger.error("The rules changed and cannot be used; the ones before go on. %s", error)
 
     def _stat(self) -> tuple[tuple[int, int, int], ...]:
         return tuple(_mark(self._folder / name) for name in FILES)

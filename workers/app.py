@@ -19,8 +19,7 @@ from celery import Celery
 from ledger.book import Book, open_sqlite, utc_now
 from ledger.errors import BusyError
 from policies.errors import PolicyError
-from policies.inforce import PolicyInForce
-from policies.watch import PolicySource
+from policies.inforce import PolicyInForce, source_of
 from workers.backends import backends
 from workers.clock import Clock
 from workers.executors.base import Executor
@@ -48,7 +47,7 @@ _SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concur
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     """Return the room of this process; `simulate` adds the memory executor for what has none yet (demo ledgers)."""
     book = open_sqlite(settings.database)
-    source = PolicySource(settings.policies_folder)
+    source = source_of(settings.policies_folder, book)
     catalogue = source.current().catalogue
     gpu = GpuPoolExecutor(settings.leases, labels=_labels(book, tuple(catalogue.pools)), simulated=simulate)
     executors: dict[str, Executor] = {"gpu": gpu, **backends(settings, catalogue, book)}

@@ -52,7 +52,7 @@ class Eligibility:
                 yield request, Disqualified(why=why), Write(stream="policy", expected=version, entries=(), actor=CLOCK)
 
     def _held(self) -> list[Request]:
-        found = map(self._room.book.request, self._room.book.requests.open())
+        found = map(self._room.book.request, self._room.book.requests.open(stage="held"))
         return [each for each in found if each is not None and _holds(each)]
 
 

@@ -15,10 +15,10 @@ from typing import Final
 from ledger.book import Book, Write
 from ledger.errors import UnlawfulError, VersionConflictError
 from ledger.log.canonical import canonical
-from ledger.nouns import ExplainForm, Personal
+from ledger.nouns import Personal
 from ledger.streams.codec import Entry
 from ledger.streams.request import Request
-from ledger.streams.watch import Closed, Fault, Finding, Found, Outcome, Reconciled, Watch
+from ledger.streams.watch import Closed, Fault, Found, Outcome, Reconciled, Watch
 from workers.compare import Doubt, about, doubts
 from workers.errors import BackendError
 from workers.executors.base import Executor, Holding, Lists
@@ -108,7 +108,7 @@ def reconcile(
     seen = look_twice(room, executor, keys or Keys(room.book), pause_s=pause_s)
 
     def entries(watch: Watch) -> tuple[Entry, ...]:
-        return _entries(executor.name, watch, unexplained(room, watch, seen))
+        return _entries(executor.name, watch, unexplained(room, executor.name, seen))
 
     return _enter(room.book, executor.name, entries, actor)
 
@@ -139,20 +139,10 @@ def _enter(book: Book, backend: str, entries: Callable[[Watch], tuple[Entry, ...
     raise BackendError(f"others enter scans of {backend} all the time; try again")
 
 
-def unexplained(room: Room, watch: Watch, seen: Look) -> Look:
+def unexplained(room: Room, backend: str, seen: Look) -> Look:
     """Return the look without what an approved request says is known, and still is: exactly that access, until its end."""
-    explained = {about(finding) for finding in known(room, watch)}
+    explained = {about(finding) for finding, _ in room.book.explained(backend)}
     return Look(holdings=seen.holdings, doubts=tuple(doubt for doubt in seen.doubts if doubt.about not in explained))
-
-
-def known(room: Room, watch: Watch) -> tuple[Finding, ...]:
-    """Return the side doors that are explained, and whose end has not come."""
-    return tuple(finding for finding, number in watch.explained if _in_force(room, number))
-
-
-def _in_force(room: Room, number: int) -> bool:
-    request = room.book.request(number)
-    return request is not None and isinstance(request.form, ExplainForm) and room.clock() < request.form.until
 
 
 def _entries(backend: str, watch: Watch, seen: Look) -> tuple[Entry, ...]:
@@ -181,8 +171,8 @@ def _digest(holdings: tuple[Holding, ...]) -> str:
 
 
 def _open(room: Room, executor: Executor) -> dict[str, Request]:
-    """Every open request that this executor was told of, by grant key."""
-    requests = (room.book.request(number) for number in room.book.requests.open())
+    """Every open request that this executor was told of, by grant key: what was never dispatched has none."""
+    requests = map(room.book.request, room.book.requests.open(stage="held"))
     return {r.grant_key: r for r in requests if r is not None and r.grant_key and r.executor == executor.name}
 
 

@@ -18,7 +18,7 @@ TAKE_AWAY: Final = "qm_take_away_form"
 EXPLAIN: Final = "qm_explain_form"
 UNTIL: Final = "until"
 _SUGGESTED: Final = timedelta(days=30)
-_TITLES: Final = {
+TITLES: Final = {
     Fault.UNEXPLAINED: "Access without a grant",
     Fault.LOST: "Grant without access",
     Fault.WRONG: "Access beyond its grant",
@@ -81,11 +81,11 @@ class Door:
 
 def door_card(door: Door, voice: Voice, revert: Request | None) -> Message:
     """Return the card of a side door that stands; `revert` is the open request that asks to take it away."""
-    title, told = _title(door), _told(door)
-    asked = _asked(revert, voice)
+    title, words = _title(door), told(door.who, door.what)
+    asked = f"\n{asked_words(revert, voice)}" if revert is not None else ""
     blocks = [
         header(title),
-        section(f":door: *{told}*\n{_next(door)}{asked}"),
+        section(f":door: *{words}*\n{_next(door)}{asked}"),
         fields(_facts(door, voice)),
         _small(door),
     ]
@@ -93,13 +93,13 @@ def door_card(door: Door, voice: Voice, revert: Request | None) -> Message:
         value = Where(backend=door.backend, finding=door.finding).value()
         away = button("qm_take_away", "Take it away", value, "danger")
         blocks.append(actions(away, button("qm_explain", "Explain it", value)))
-    return Message(text=f"{title}: {plain(told)} {plain(_next(door))}", blocks=tuple(blocks))
+    return Message(text=f"{title}: {plain(words)} {plain(_next(door))}", blocks=tuple(blocks))
 
 
 def shut_card(door: Door, voice: Voice, outcome: Outcome, at: datetime, revert: Request | None, seq: int) -> Message:
     """Return the card once it is over: how, by whom, and that it was seen gone."""
     title, how = _title(door), _how(outcome, voice, revert)
-    text = f":white_check_mark: *{how}*, {voice.at(at)}.\n{_told(door)}"
+    text = f":white_check_mark: *{how}*, {voice.at(at)}.\n{told(door.who, door.what)}"
     small = context(f"found {voice.at(door.found_at)}", f"ledger entries {door.seq:,} and {seq:,}")
     return Message(text=f"{title}: {plain(text)}", blocks=(header(title), section(text), small))
 
@@ -109,7 +109,10 @@ def take_away_modal(door: Door, where: Where) -> Block:
     words = {"type": "plain_text", "text": "How do you know that nobody needs it?"}
     element = {"type": "plain_text_input", "multiline": True, "placeholder": words}
     hint = "Whoever approves reads this, and it stays in the ledger."
-    blocks = [section(f"*{_told(door)}*\nfound in {door.backend}"), entry_input("reason", "Reason", element, hint=hint)]
+    blocks = [
+        section(f"*{told(door.who, door.what)}*\nfound in {door.backend}"),
+        entry_input("reason", "Reason", element, hint=hint),
+    ]
     blocks.append(context("nothing is taken away before another admin approves"))
     return modal(TAKE_AWAY, "Take it away", "Ask", "Back", blocks, where.value())
 
@@ -120,7 +123,7 @@ def explain_modal(door: Door, where: Where, today: date) -> Block:
     reason = {"type": "plain_text_input", "multiline": True, "placeholder": words}
     end = {"type": "datepicker", "initial_date": (today + _SUGGESTED).isoformat()}
     blocks = [
-        section(f"*{_told(door)}*\nfound in {door.backend}"),
+        section(f"*{told(door.who, door.what)}*\nfound in {door.backend}"),
         entry_input("reason", "What it is", reason, hint="Whoever approves reads this, and it stays in the ledger."),
         entry_input(UNTIL, "Known until", end, hint="Within 90 days. Then it is found again."),
         context("it stays where it is; if it changes, it is found again at once"),
@@ -129,39 +132,46 @@ def explain_modal(door: Door, where: Where, today: date) -> Block:
 
 
 def _title(door: Door) -> str:
-    return f"{_TITLES[door.fault]}: {door.about.partition(':')[2] or door.about}"
+    return f"{TITLES[door.fault]}: {door.about.partition(':')[2] or door.about}"
 
 
-def _told(door: Door) -> str:
-    who = f"{shown(door.who)}: " if door.who else ""
-    what = shown(door.what).rstrip(".")
-    told = f"{who}{what}."
-    return told[0].upper() + told[1:]
+def told(who: str, what: str) -> str:
+    """Return who holds what, as a sentence; names that a backend gave are text and no markup."""
+    name = f"{shown(who)}: " if who else ""
+    words = f"{name}{shown(what).rstrip('.')}."
+    return words[0].upper() + words[1:]
 
 
 def _next(door: Door) -> str:
     return _NEXT[door.fault].format(name=f"REQ-{door.request}" if door.request is not None else "")
 
 
-def _asked(revert: Request | None, voice: Voice) -> str:
-    if revert is None:
-        return ""
+def asked_words(revert: Request, voice: Voice) -> str:
+    """Return who asks for what to become of it, and what that waits for."""
     waits = " It waits for another admin." if revert.status is Status.WAITING else " It is approved."
     asks = "asks to take it away"
     if isinstance(revert.form, ExplainForm):
         asks = f"explains it until {voice.at(revert.form.until)}: {shown(str(revert.purpose)).rstrip('.')}"
-    return f"\n:hourglass_flowing_sand: {voice.name_of(revert.asker)} {asks} ({revert.name}).{waits}"
+    return f":hourglass_flowing_sand: {voice.name_of(revert.asker)} {asks} ({revert.name}).{waits}"
+
+
+def known_words(request: Request, voice: Voice) -> str:
+    """Return until when it is known, what it is, and who said and agreed to that."""
+    assert isinstance(request.form, ExplainForm)
+    until, what = voice.at(request.form.until), shown(str(request.purpose)).rstrip(".")
+    return f"Known until {until} ({request.name}): {what}; {_by(request, voice)}"
+
+
+def _by(request: Request, voice: Voice) -> str:
+    return f"asked by {voice.name_of(request.asker)}, approved by {approvers(request, voice)}"
 
 
 def _how(outcome: Outcome, voice: Voice, revert: Request | None) -> str:
     if outcome is Outcome.GONE or revert is None:
         return "Gone: a later look no longer saw it"
-    name = revert.name
-    by = f"asked by {voice.name_of(revert.asker)}, approved by {approvers(revert, voice)}"
-    if isinstance(revert.form, ExplainForm):
-        what = shown(str(revert.purpose)).rstrip(".")
-        return f"Known until {voice.at(revert.form.until)} ({name}): {what}; {by}"
-    return f"Taken away and seen gone ({name}): {by}"
+    if outcome is Outcome.EXPLAINED:
+        return known_words(revert, voice)
+    return f"Taken away and seen gone ({revert.name}): {_by(revert, voice)}"
 
 
 def _facts(door: Door, voice: Voice) -> list[tuple[str, str]]:

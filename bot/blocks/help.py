@@ -14,6 +14,7 @@ class May:
     revoke: bool = False
     export: bool = False
     halt: bool = False
+    doors: bool = False
 
 
 _EXAMPLES = {
@@ -56,4 +57,6 @@ def help_text(may: May) -> str:
             "• `/qm halt storage incident`, `/qm halt h100-shared storage incident`: freeze approvals and starts; "
             "`/qm lift storage is healthy`: lift another admin's freeze"
         )
+    if may.doors:
+        lines.append("• `/qm doors`: access that no grant explains, and what is explained until when")
     return "\n".join(lines)

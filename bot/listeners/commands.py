@@ -27,6 +27,7 @@ USAGE: Final = (
     ("/qm export last month", "Evidence, for auditors"),
     ("/qm halt storage incident", "Freeze approvals and starts, for admins"),
     ("/qm lift storage is healthy", "Lift another admin's freeze"),
+    ("/qm doors", "Access that no grant explains, for admins"),
     ("/qm help", "Everything I may do"),
 )
 _FORMS: Final = {"gpu", "deploy", "data"}
@@ -152,6 +153,12 @@ def _lift(front: Front, _: Body, slack: str, spot: Spot, rest: str) -> bool:
     return True
 
 
+def _doors(front: Front, _: Body, slack: str, spot: Spot, rest: str) -> bool:
+    if not rest:
+        front.say(slack, spot, front.side_doors(slack))
+    return not rest
+
+
 def _help(front: Front, _: Body, slack: str, spot: Spot, rest: str) -> bool:
     del rest
     front.say(slack, spot, front.help(slack))
@@ -171,5 +178,6 @@ _COMMANDS: Final[dict[str, _Command]] = {
     "export": _export,
     "halt": _halt,
     "lift": _lift,
+    "doors": _doors,
     "help": _help,
 }

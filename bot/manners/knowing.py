@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,16 +31,25 @@ class Knowing(Manners):
         revokes = any(policy.may(person, "revoke", f"gpu:{pool}") for pool in policy.catalogue.pools)
         exports = policy.may(person, "export", "desk:audit") is not None
         halts = policy.may(person, "halt", "desk:audit") is not None
-        return May(ask=kinds, decide=decides, revoke=revokes, export=exports, halt=halts)
+        return May(
+            ask=kinds, decide=decides, revoke=revokes, export=exports, halt=halts, doors=self.desk.may_revert(slack)
+        )
 
     def _any(self, slack: str, forms: Iterator[Form]) -> bool:
         return any(self.desk.preview(slack, form).decision.permitted for form in forms)
 
 
-def _gpus(catalogue: Catalogue) -> Iterator[Form]:
+def _gpus(catalogue: Catalogue) -> Iterator[GpuForm]:
     for name, pool in catalogue.pools.items():
         for gpu_type in pool.types[:1]:
             yield GpuForm(resource=f"gpu:{name}", gpu_type=gpu_type, gpus=1, duration_s=HOUR)
+
+
+def smallest_of(catalogue: Catalogue, text: str) -> GpuForm | None:
+    """Return the smallest request of the one pool that `text` names, None when it names none or several."""
+    words = set(re.findall(r"[\w-]+", text.casefold()))
+    found = [form for form in _gpus(catalogue) if form.resource.removeprefix("gpu:") in words]
+    return found[0] if len(found) == 1 else None
 
 
 def _data(catalogue: Catalogue) -> Iterator[Form]:

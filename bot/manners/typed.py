@@ -7,6 +7,7 @@ from typing import Final
 
 from bot.blocks import refusals
 from bot.blocks.help import help_text
+from bot.blocks.words import Voice
 from bot.errors import Reason, Refused
 from bot.evidence import Export, Wish, export, wish_in
 from bot.intake.forms import Unclear, Understood, understand
@@ -14,9 +15,11 @@ from bot.intake.reading import Intent, Reading
 from bot.manners.asking import Asking
 from bot.manners.base import Spot
 from bot.manners.extending import Extending
-from bot.manners.knowing import Knowing
+from bot.manners.knowing import Knowing, smallest_of
+from ledger.nouns import Form
 from ledger.streams.request import Status
 
+MORE: Final = "Say how many, and for how long, to hear about that."
 SHORT: Final = 10
 ALL: Final = 50
 _VERBS: Final = {Intent.REQUEST_RELEASE: "release", Intent.REQUEST_CANCEL: "withdraw"}
@@ -41,9 +44,11 @@ class Typed(Asking, Extending, Knowing):
             self.extend_words(slack, reading, spot)
         elif reading.intent in {Intent.REQUEST_APPROVE, Intent.REQUEST_DENY} and number is not None:
             self.bring(slack, number, spot)
-        elif reading.intent in {Intent.REQUEST_STATUS, Intent.POLICY_WHY}:
-            words = self.why if reading.intent is Intent.POLICY_WHY else self.status
-            self.say(slack, spot, words(slack, number))
+        elif reading.intent is Intent.REQUEST_STATUS:
+            self.say(slack, spot, self.status(slack, number))
+        elif reading.intent is Intent.POLICY_WHY:
+            of_pool = self.can_i_use(slack, text) if number is None else None
+            self.say(slack, spot, of_pool or self.why(slack, number))
         elif reading.intent is Intent.AUDIT_EXPORT:
             self.export_words(slack, re.sub(r"<@[^>]*>", " ", text), spot)
         elif reading.intent is Intent.HELP:
@@ -102,10 +107,18 @@ class Typed(Asking, Extending, Knowing):
         if isinstance(heard, Unclear):
             return "Say it exactly, so that I can tell: what, how many, for how long. Nothing was sent."
         if not isinstance(heard, Understood):
-            return refusals.NOT_UNDERSTOOD
-        preview = self.desk.preview(slack, heard.form)
+            return self.can_i_use(slack, text) or refusals.NOT_UNDERSTOOD
+        return self._would(slack, heard.form, voice)
+
+    def can_i_use(self, slack: str, text: str) -> str | None:
+        """Return what policy would say to the least that the pool has which `text` names; None when it names none."""
+        form = smallest_of(self.desk.policy().catalogue, text)
+        return f"{self._would(slack, form, self._voice(slack))} {MORE}" if form is not None else None
+
+    def _would(self, slack: str, form: Form, voice: Voice) -> str:
+        preview = self.desk.preview(slack, form)
         answer = "Yes" if preview.decision.permitted else "No"
-        what = ", ".join(part for part in (voice.what(heard.form), voice.cost(heard.form)) if part)
+        what = ", ".join(part for part in (voice.what(form), voice.cost(form)) if part)
         near = preview.nearest
         instead = f" Nearest that would pass: {voice.what(near.form)}. {near.decision.why}" if near else ""
         return f"{answer}: {what}. {preview.decision.why}{instead} Nothing was sent."

@@ -79,7 +79,7 @@ class Halting(Steps):
 
         Whoever calls, and however often: a request moves once. What no longer fits its budget is denied with that.
         """
-        return [number for number in self.book.requests.open() if self._resumed(number)]
+        return [number for number in self.book.requests.open(stage="waiting") if self._resumed(number)]
 
     def _resumed(self, number: int) -> bool:
         request = self.book.request(number)

@@ -21,12 +21,16 @@ NOT_FOR_EVER: Final = "Name an end from now on, within 90 days; then it is found
 class Reverting(Asking):
     """Ask for a revert, or explain what was found."""
 
+    def may_revert(self, slack: str) -> bool:
+        """Whether this person may ask what becomes of side doors."""
+        return self.policy().may(f"user:{slack}", "revert", DOORS) is not None
+
     def why_not_revert(self, slack: str, backend: str, finding: str) -> Refused | None:
         """Return why this person cannot ask to take it away now, None when they can."""
         found = self.book.watch(backend).finding(finding)
         if found is None or found.fault is not Fault.UNEXPLAINED:
             return Refused(reason=Reason.NO_FINDING)
-        if self.policy().may(f"user:{slack}", "revert", DOORS) is None:
+        if not self.may_revert(slack):
             return Refused(reason=Reason.NOT_ALLOWED, detail=ADMINS_ALONE)
         asked = self.reverts_of(backend, finding)
         return Refused(reason=Reason.ALREADY_ASKED, number=asked.number) if asked is not None else None
@@ -51,7 +55,7 @@ class Reverting(Asking):
 
     def reverts_of(self, backend: str, finding: str) -> Request | None:
         """Return the open request that asks to take a finding away or explains it, None when there is none."""
-        for request in map(self.book.request, self.book.requests.open()):
+        for request in map(self.book.request, self.book.requests.open(resource=DOORS)):
             form = request.form if request is not None else None
             if isinstance(form, DoorForm) and (form.backend, form.finding) == (backend, finding):
                 return request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot_doors import doors
 from bot_stage import stage
 
-__all__ = ["stage"]
+__all__ = ["doors", "stage"]

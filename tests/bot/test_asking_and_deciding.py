@@ -152,6 +152,8 @@ def test_only_the_asker_reminds(stage, mira):
     [
         ("can i 2 h100 for 1 hour", "Yes: 2 × H100 for 1 hour, 2 GPU-hours, €5.60."),
         ("can i have 16 h100 for 3 days?", "No: 16 × H100 for 3 days"),
+        ("can i use the h100-shared pool?", "Yes: 1 × H100 for 1 hour, 1 GPU-hour,"),
+        ("may I use h100-shared?", "Say how many, and for how long, to hear about that."),
         ("who can approve REQ-1001", "REQ-1001 needs a lead of platform (Ines)."),
         ("status all", "REQ-1001, 4 × H100 for 3 hours: Waiting for approval"),
         ("why REQ-1001", "Rule need-gpu needs"),

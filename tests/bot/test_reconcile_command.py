@@ -8,12 +8,16 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.cli import app
+from bot.desk import Desk
 from bot.errors import SettingsError
 from bot.house import open_house
 from ledger.book import open_sqlite, utc_now
-from ledger.streams.request import Status
+from ledger.streams.request import Status, Verdict
 from ledger.streams.watch import Fault
+from workers.app import build_room
 from workers.executors.leases import Lease, write_lease
+from workers.hands import attend
+from workers.settings import HouseSettings
 
 STRANGE = "f" * 32
 
@@ -70,6 +74,25 @@ def test_a_person_of_a_demo_asks_to_take_it_away(with_door):
     assert book.request(1001).status is Status.WAITING
     book.store.close()
     assert run(with_door, "--revert", short, "--as", "U07ADA").exit_code == 1
+
+
+def explained(home):
+    """What was found is known for three days: asked, approved and carried out."""
+    room = build_room(HouseSettings(home=home, policies=home / "policies"), simulate=True)
+    desk, found = Desk(room.book, room.policy, lambda _: None, room.clock), finding(home)
+    asked = desk.explain("U06KOFI", "gpu_pool", found.finding, utc_now() + timedelta(days=3), "The backup's role.")
+    desk.review("U07ADA", asked.number, asked.form_digest, Verdict.APPROVE)
+    attend(room, asked.number)
+    room.book.store.close()
+
+
+def test_what_is_explained_is_counted_and_leaves_0(with_door):
+    assert "Explained for now" not in run(with_door).output
+    explained(with_door)
+    done = run(with_door)
+    assert done.exit_code == 0
+    assert "Explained for now: 1 in gpu_pool" in done.output
+    assert "As ordered: gpu_pool, memory" in done.output
 
 
 @pytest.mark.parametrize(

@@ -6,63 +6,16 @@ import json
 from datetime import timedelta
 
 import pytest
-from bot_stage import card_with, cards, message_at, text_of, whisper
+from bot_doors import ADA, SECURITY, STRANGE, explained, known, taken, until
+from bot_stage import card_with, cards, text_of, whisper
 from conftest import INES, KOFI, MIRA, TOMAS
 
 from bot.blocks.door import Where
 from ledger.audit import verify_store
 from ledger.streams.watch import Fault
-from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.leases import Lease, write_lease
 from workers.hands import attend
-from workers.journal import Journal
-from workers.outages import FILE, Outages
-from workers.reconcile import reconcile, unseen
-from workers.revert import RevertExecutor
-from workers.room import Room
-
-ADA = "U07ADA"
-STRANGE = "f" * 32
-SECURITY = "security"
-
-
-@pytest.fixture
-def doors(stage, tmp_path):
-    """The stage with a pool behind it, in which somebody has put a lease by hand."""
-    folder, book = tmp_path / "leases", stage.house.book
-    gpu = GpuPoolExecutor(folder, grace_s=0.2)
-    stage.room = Room(
-        book=book,
-        policy=stage.house.policy.current,
-        executors={"gpu": gpu},
-        journal=Journal(tmp_path / "journal"),
-        locks=tmp_path / "locks",
-        outages=Outages(tmp_path / FILE),
-        clock=book.clock,
-    )
-    stage.room.executors["desk"] = RevertExecutor(lambda: stage.room)
-    stage.folder = folder
-    stage.look = lambda: reconcile(stage.room, gpu, pause_s=0)
-    stage.look()
-    lease = Lease(request=1001, generation=1, devices=("gpu-02:7",), not_after=book.clock() + timedelta(hours=1))
-    write_lease(folder, STRANGE, lease)
-    stage.look()
-    return stage
-
-
-def until(person, room, ts, words):
-    return person.wait(
-        lambda: (m := message_at(person, room, ts)) is not None and words in text_of(m) and m,
-    )
-
-
-def taken(doors, person):
-    """Ask to take it away; return the card."""
-    card = card_with(person, SECURITY, "Access without a grant")
-    person.click(card, "Take it away")
-    view = person.wait(person.modal)
-    assert person.submit(view, {"reason": "Nobody on the team knows it."}) == {}
-    return card
+from workers.reconcile import unseen
 
 
 def test_a_side_door_is_told_to_admins_and_to_the_leads_who_own_it(doors):
@@ -103,15 +56,6 @@ def test_what_is_gone_by_itself_is_closed_in_place(doors):
     assert "qm_take_away" not in text_of(until(kofi, SECURITY, card["ts"], "no longer saw it"))
 
 
-def explained(doors, person, last_day):
-    """Ask that everybody knows of it; return the card of the finding."""
-    card = card_with(person, SECURITY, "Access without a grant")
-    person.click(card, "Explain it")
-    view = person.wait(person.modal)
-    assert person.submit(view, {"reason": "The nightly backup's role.", "until": last_day}) == {}
-    return card
-
-
 def standing(doors):
     return doors.house.book.watch("gpu_pool").findings
 
@@ -144,12 +88,7 @@ def test_two_admins_explain_it_and_it_is_found_again_once_its_time_is_over(doors
 
 
 def test_an_explained_access_that_changes_is_found_at_once(doors):
-    kofi, ada = doors.server.person(KOFI), doors.server.person(ADA)
-    explained(doors, kofi, (doors.clock() + timedelta(days=3)).date().isoformat())
-    ada.click(card_with(ada, ada.dm(), "Needs your decision"), "Approve")
-    number = doors.house.book.requests.last()
-    ada.wait(lambda: doors.house.book.request(number).approved_at)
-    attend(doors.room, number)
+    known(doors)
     more = ("gpu-02:6", "gpu-02:7")
     lease = Lease(request=1001, generation=1, devices=more, not_after=doors.clock() + timedelta(hours=1))
     write_lease(doors.folder, STRANGE, lease)
@@ -176,11 +115,13 @@ def test_an_explanation_names_what_it_is_and_its_last_day(doors):
     assert "reason" in kofi.submit(view, {"reason": " "})
 
 
-def test_who_may_not_ask_is_told_so(doors):
+@pytest.mark.parametrize("button", ["Take it away", "Explain it"])
+def test_who_may_not_ask_is_told_so(doors, button):
     mira = doors.server.person(MIRA)
     card = card_with(mira, SECURITY, "Access without a grant")
-    mira.click(card, "Take it away")
+    mira.click(card, button)
     whisper(mira, SECURITY, "Admins alone ask")
+    assert mira.modal() is None
     assert doors.house.book.requests.last() == 0
 
 

@@ -250,7 +250,9 @@ CHILD = """
 import pickle, sys, time
 sys.path[:0] = sys.argv[3:]
 from pathlib import Path
-backend, clock, grant = pickle.loads(bytes.fromhex(sys.argv[1]))
+backend, now, grant = pickle.loads(bytes.fromhex(sys.argv[1]))
+clock = backend.clock()
+clock.now = now
 executor = backend.executor(clock)
 while not Path(sys.argv[2]).exists():
     time.sleep(0.001)
@@ -261,7 +263,7 @@ for _ in range(backend.rounds):
 
 
 def _other_process(backend, time, grant, gate):
-    what = pickle.dumps((backend, time, grant)).hex()
+    what = pickle.dumps((backend, time.now, grant)).hex()
     line = [sys.executable, "-c", CHILD, what, str(gate), str(ROOT), str(ROOT / "tests")]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
 

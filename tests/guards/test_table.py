@@ -25,8 +25,11 @@ def test_a_guard_stands_where_the_table_says_and_python_is_left_without_it(guard
 def test_the_tests_of_a_guard_exist(guard):
     assert guard.tests
     for test in guard.tests:
-        path, _, name = test.partition("::")
-        assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), test
+        path, *owner, name = test.split("::")
+        file = ROOT / path
+        assert all(re.search(rf"^class {each}\b", file.read_text(), re.MULTILINE) for each in owner), test
+        suites = file.parent.glob("*.py") if owner else (file,)  # a class may have its tests from the suite beside it
+        assert any(re.search(rf"^ *def {name}\(", each.read_text(), re.MULTILINE) for each in suites), test
 
 
 def test_names_are_given_once_and_each_guard_says_what_it_protects():

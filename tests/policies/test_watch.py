@@ -12,9 +12,13 @@ import time
 import pytest
 from conftest import RULES
 
+from bot.house import open_house
+from ledger.book import Write
 from ledger.nouns import Access, DataForm, GpuForm
+from ledger.streams.house import PolicyPublished
 from policies.decide import Policy
 from policies.errors import PolicyError
+from policies.inforce import PolicyInForce, source_of
 from policies.watch import PolicySource
 
 FORM = GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=8, duration_s=3600)
@@ -53,6 +57,43 @@ def test_a_first_policy_that_cannot_be_used_is_refused(rules):
     (rules / "policy.csv").write_text("p, short")
     with pytest.raises(PolicyError):
         PolicySource(rules)
+
+
+def test_rules_that_cannot_be_read_at_the_start_leave_the_adopted_ones_in_force(house, caplog):
+    """Whoever starts then must still end what is running: a clock that refused to start would end nothing."""
+    folder = house.home / "policies"
+    good = (folder / "catalogue.toml").read_text()
+    (folder / "catalogue.toml").write_text(good + '[backends.lake]\nkind = "postgres"\ncolour = "blue"\n')
+    with caplog.at_level(logging.ERROR):
+        source = source_of(folder, house.book)
+        decided = PolicyInForce(source, house.book).current()
+    assert decided.digest == house.book.policy().digest
+    assert "colour" in str(source.error)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The rules changed and cannot be used; the ones before go on. {source.error}"
+    ]
+    (folder / "catalogue.toml").write_text(good)
+    assert source.current().digest == decided.digest
+    assert source.error is None
+
+
+def test_the_desk_opens_with_the_adopted_rules_too(house):
+    (house.home / "policies" / "policy.csv").write_text("p, short")
+    again = open_house(
+        house.home, house.home / "policies", house.home / "ledger.sqlite3", mode="demo", workspace="T0LOCAL"
+    )
+    assert again.policy.current().digest == house.policy.current().digest
+    again.book.store.close()
+
+
+def test_an_entry_whose_files_are_not_what_its_digest_says_is_not_gone_on_with(house, rules):
+    files = house.book.policy().files
+    entry = PolicyPublished(digest="c" * 64, files=files, why="a test")
+    house.book.append(Write(stream="policy", expected=house.book.policy().version, entries=(entry,), actor="os:test"))
+    assert source_of(rules, house.book).error is None
+    (rules / "policy.csv").write_text("p, short")
+    with pytest.raises(PolicyError):
+        source_of(rules, house.book)
 
 
 def test_an_edit_of_the_same_length_and_time_is_seen(rules):

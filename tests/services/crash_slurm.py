@@ -37,6 +37,7 @@ class SlurmSite:
     catalogue = POOL
     starts = ("after-dispatched", "before-ensure", "after-ensure")
     ends = ("before-revoke", "after-revoke")
+    dies = ("after-ensure", *ends)
 
     def __init__(self, cluster):
         self.cluster = cluster

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conftest import INES, MIRA
+from services.crash_postgres import PostgresSite
 from services.crash_slurm import SlurmSite
 from services.place import RAVI, Place, armed, faults
 
@@ -38,7 +39,7 @@ CHANGE = (*START, "before-done", "after-done")
 END = ("before-revoke", "after-revoke", "before-settled", "after-settled")
 CLOCK = ("before-expired", "after-expired", *END)
 VICTIMS = ("worker child", "worker", "clock", "Valkey", "desk", "backend")
-SITES = (SlurmSite,)
+SITES = (SlurmSite, PostgresSite)
 """The real backends that are killed too."""
 TRIES = 5
 OVER = frozenset({Status.ENDED, Status.DONE})
@@ -99,7 +100,7 @@ def site_chain(site, *, short: bool) -> list[Case]:
         "worker child": (*site.starts, *site.ends),
         "worker": (*site.starts, *site.ends),
         "clock": site.ends,
-        "backend": ("after-ensure", *site.ends),
+        "backend": site.dies,
     }
     few = {
         "worker child": "after-ensure",
@@ -130,8 +131,7 @@ class Run:
     def play(self, cases):
         """Play every chain, wait until all is over, and return what is wrong."""
         place = self.place
-        for name in ("worker", "clock"):
-            place.crew.start(name)
+        place.man()
         first = place.ask("gpu")
         place.until_status(first, Status.RUNNING)
         threads = [threading.Thread(target=self._chain, args=(chain,)) for chain in cases]
@@ -256,8 +256,8 @@ class Run:
         while left and time.monotonic() < deadline:
             for case, number in list(left.items()):
                 status = place.status(number)
-                if status in OVER:
-                    del left[case]
+                if status in OVER or (case.victim == "backend" and status is Status.FAILED):
+                    del left[case]  # whose backend died may be told that it could not start, once nothing is left
                 elif status is Status.RUNNING:
                     place.desk.release(MIRA, number)
             time.sleep(0.2)

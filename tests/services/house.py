@@ -14,8 +14,8 @@ from bot.workspace.errors import PersonError
 RULES = Path(__file__).resolve().parents[2] / "policies"
 
 
-def rules_with(home, *, replace=(), add=""):
-    """Copy the shipped rules into the home, with texts of the catalogue replaced and tables added."""
+def rules_with(home, *, replace=(), add="", rules=""):
+    """Copy the shipped rules into the home, with texts of the catalogue replaced, and tables and rules added."""
     folder = home / "policies"
     folder.mkdir(parents=True)
     for name in ("model.conf", "policy.csv", "catalogue.toml"):
@@ -25,6 +25,8 @@ def rules_with(home, *, replace=(), add=""):
         assert text.count(before) == 1, before
         text = text.replace(before, after)
     (folder / "catalogue.toml").write_text(text + add)
+    with (folder / "policy.csv").open("a") as file:
+        file.write(rules)
 
 
 @contextmanager
@@ -75,6 +77,13 @@ class Walk:
                 continue
             return
         raise AssertionError(f"{slack} could not approve REQ-{number}")
+
+    def agree(self, slack, number):
+        """Agree to a longer run on the card that was sent to them."""
+        person = self.person(slack)
+        card = self.newest(slack, person.dm(), "qm_extension_approve")
+        assert f"REQ-{number}" in text_of(card)
+        person.click(card, "qm_extension_approve")
 
     def card(self, slack, ts, words, seconds=30):
         """The message at `ts`, once it holds `words`."""

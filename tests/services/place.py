@@ -94,6 +94,12 @@ class Place:
         self.desk = self.desk_with(nudger(self.valkey.url, self.book.requests.resource))
         self.crew = Crew(home, home / "policies", self.valkey.url, simulate=True)
 
+    def man(self):
+        """Start whichever of the hands does not run."""
+        for name in ("worker", "clock"):
+            if not self.crew.alive(name):
+                self.crew.start(name)
+
     def desk_with(self, nudge):
         return Desk(self.book, self.house.policy.current, nudge, self.book.clock)
 

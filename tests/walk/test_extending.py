@@ -16,11 +16,9 @@ from ledger.book import Write
 from ledger.errors import ReadOnlyError
 from ledger.nouns import Access, DataForm, Personal
 from ledger.streams import halt
-from ledger.streams.house import People
 from ledger.streams.request import Outcome, Request, Status, warn_at
 from ledger.views import differs
 from policies.decide import FILES, Policy
-from policies.errors import PolicyError
 from policies.inforce import adopt
 from workers.errors import BackendError, StaleGrantError
 from workers.executors.memory import Mood
@@ -445,63 +443,3 @@ def test_no_schedule_is_kept_in_the_queue():
     for folder in ("workers", "bot", "ledger", "policies"):
         for path in (ROOT / folder).rglob("*.py"):
             assert not waits.search(path.read_text()), path
-
-
-# -- eligibility ----------------------------------------------------------------------------------------------------
-
-
-def without(person):
-    text = (RULES / "policy.csv").read_text()
-    return policy_with(next(line for line in text.splitlines() if f"user:{person}" in line), "")
-
-
-def test_whoever_was_removed_from_the_policy_does_not_keep_what_they_hold(world, running):
-    other = world.running(slack=TOMAS)
-    clock = world.clock
-    clock.tick()
-    world.policy = without(MIRA)
-    for _ in range(15):
-        world.time.pass_time(minutes=1)
-        clock.tick()
-    gone = world.now(running)
-    assert (gone.status, gone.end) == (Status.ENDED, "request.disqualified")
-    assert "No rule lets" in gone.why
-    assert gone.ended_at - running.started_at <= timedelta(minutes=15)
-    assert world.now(other).status is Status.RUNNING
-    assert world.effects().count("end") == 1
-
-
-def test_a_tighter_limit_ends_nothing(world, running):
-    world.policy = policy_with("gpus<=8 hours<=72 cost<=2000", "gpus<=1 hours<=1 cost<=2000")
-    world.clock.tick()
-    assert world.now(running).status is Status.RUNNING
-
-
-def test_rules_that_cannot_be_read_end_nothing(world, running, monkeypatch):
-    def unreadable():
-        raise PolicyError("policy.csv", "1", "broken")
-
-    room = replace(world.room, policy=unreadable)
-    type(world.clock)(room, lambda _: None).tick()
-    assert world.now(running).status is Status.RUNNING
-
-
-def test_a_policy_adopted_while_eligibility_is_looked_at_ends_nobody_by_the_old_one(world, running):
-    world.policy, back = without(MIRA), world.policy
-    looks = []
-
-    def asked():
-        if not looks:
-            looks.append(1)
-            adopt(world.book, back, actor="os:test", why="a test")
-        return world.policy
-
-    type(world.clock)(replace(world.room, policy=asked), lambda _: None).tick()
-    assert world.now(running).status is Status.RUNNING
-
-
-def test_a_holder_who_was_erased_does_not_keep_what_they_hold(world, running, monkeypatch):
-    monkeypatch.setattr(world.book, "people", People)
-    world.clock.tick()
-    assert world.now(running).status is Status.ENDED
-    assert "no longer known" in world.now(running).why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from conftest import INES, MIRA
 
 from ledger.book import open_sqlite
+from ledger.streams.request import Status
 from ledger.views import differs
 from policies.decide import Policy
 from policies.facts import facts_of
@@ -89,3 +91,22 @@ def test_read_models_that_are_as_they_should_be_are_left_alone(tmp_path):
     again = open_sqlite(path)
     assert again.requests.standing("user:x") == (3, 4)
     again.store.close()
+
+
+def test_open_requests_are_found_by_how_far_they_are_and_by_what_they_are_for(world):
+    world.policy = Policy.of({**world.policy.files, "policy.csv": _unlimited(world.policy.files["policy.csv"])})
+    first, queued = world.running(gpus=8), [world.running(gpus=8) for _ in range(2)]
+    waiting = world.ask(gpus=4)
+    assert [world.now(each).status for each in queued] == [Status.RUNNING, Status.QUEUED]
+    held = [first.number, queued[0].number]
+    requests = world.book.requests
+    assert requests.open() == [*held, queued[1].number, waiting.number]
+    assert (requests.open(stage="held"), requests.open(stage="waiting")) == (held, [waiting.number])
+    assert requests.open(stage="approved") == [queued[1].number]
+    assert requests.open(resource="gpu:h100-shared", stage="held") == held
+    assert requests.open(resource="gpu:other") == []
+    assert (requests.in_line("gpu:h100-shared"), requests.in_line("gpu:other")) == (1, 0)
+
+
+def _unlimited(text):
+    return re.sub(r"(held_gpus|open_requests)<=\d+", r"\1<=1000", text)

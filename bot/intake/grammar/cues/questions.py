@@ -39,6 +39,7 @@ WHY: Final = re.compile(
     r"|is) the (?:rules?|policy|limits?)|\bwould i be (?:able|allowed)|\bwould (?:it|that|this) be (?:allowed"
     r"|denied|approved|ok|possible)|\bgrounds? (?:for|was|is)|\bon what basis|\bdo i have (?:permission"
     r"|the right|access)"
+    r"|\bcan (?:i|we) use (?:the )?POOL\b"
     r"|\bwho (?:would|needs? to|must|has to|do i need|decides|can) (?:have to )?(?:to )?(?:approve"
     r"|sign)\b(?!.*\bID\b)"
 )

@@ -14,6 +14,9 @@ _THING: Final = (
     r"|lease|sessions?|nodes?|grants?|slots?|hold|notebooks?|instances?|permission|deployment"
     r"|h100s?|TIME|time|window|ones?|DATA)"
 )
+_MOVES_END: Final = r"\b(?:push|move|set|shift)\b(?:.{0,20}\bend(?:of)?\b.*\bID\b| ID ' s end\b)"
+MOVES_END: Final = re.compile(_MOVES_END)
+"""The end itself is moved: the time that is named is the new one, whatever word stands before it."""
 EXTEND: Final = re.compile(
     rf"\b(?:extend|prolong|lengthen|extension|extending|renew|renewal|stretch|push back|push out)\b"
     rf"|\blonger\b.*(?:\bID\b|\b{_OBJECT} )|\b(?:ID|booking|reservation|allocation)\b.*\blonger\b"
@@ -21,7 +24,7 @@ EXTEND: Final = re.compile(
     rf"|UNTIL|NEXT)\b"
     rf"|\b(?:another|more|extra|additional)\b.{{0,20}}\bSPAN\b|\bSPAN (?:more|extra|longer|additional"
     rf"|on top)\b|\b(?:more|extra|additional)\b.*\bID\b|\bSPAN (?:for|on|to) ID\b|\b(?:give|add)\b.*\bSPAN\b.*\bID\b"
-    rf"|\b(?:push|move|set)\b.{{0,20}}\bend\b.*\bID\b|^(?:please |, )*ID (?:for )?(?:UNTIL|SPAN"
+    rf"|{_MOVES_END}|^(?:please |, )*ID (?:for )?(?:UNTIL|SPAN"
     rf"|another SPAN|\+ SPAN|more SPAN)|\bkeep\b.*\b{_THING}\b.*\b(?:UNTIL|SPAN)\b|\badd\b SPAN\b.*\bto\b"
     rf"|\bUNTIL\b.*\binstead\b.*\bID\b|\bID\b.*\b(?:expire|end|finish|run)s?\b.*\b(?:later|UNTIL)\b(?! ago)"
 )
@@ -55,7 +58,7 @@ _LONGER: Final = re.compile(r"\bextend\b|\blonger\b|\bprolong\b")
 def about_request(clause: Skeleton) -> Intent | None:
     """Return what is done to a request that exists, if that is what the clause is about."""
     deploys = "MODEL" in clause.text and "ID" not in clause.text
-    releases, cancels = clause.has(RELEASE), clause.has(CANCEL)
+    releases, cancels = clause.has(RELEASE) and not clause.has(MOVES_END), clause.has(CANCEL)
     if not deploys and releases and (not cancels or clause.has(_GIVES_BACK)):
         return Intent.REQUEST_RELEASE
     if not deploys and cancels:

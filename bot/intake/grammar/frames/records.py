@@ -6,6 +6,7 @@ import re
 from datetime import datetime, time
 from typing import Final
 
+from bot.intake.grammar.cues.requests import MOVES_END
 from bot.intake.grammar.frames.deploy import version_of
 from bot.intake.grammar.frames.sheet import Sheet
 from bot.intake.grammar.frames.window import day_bounds
@@ -36,7 +37,8 @@ def extend(sheet: Sheet) -> None:
     """Fill in the request, and the time to add or the new end."""
     request_id(sheet)
     law = sheet.vocabulary.conventions
-    until = next(iter(sheet.whole.found("until")), None)
+    kinds = ("until", "when") if sheet.clause.has(MOVES_END) else ("until",)
+    until = next(iter(sheet.whole.found(*kinds)), None)
     sheet.slots |= {"duration_s": None, "until": None}
     if until is not None:
         sheet.slots["until"] = resolve(until.value, sheet.now, law, alone=law.workday_end)

@@ -100,6 +100,7 @@ PHRASES: Final = {
     "release": "libere|liberer|liberez|rends|rendre|restituer|restitue|je rends",
     "cancel": "annule|annuler|annulez|retire|retirer",
     "extend": "prolonge|prolonger|prolongez|prolongation|etendre",
+    "push": "repousse|repousser|repoussez|decale|decaler|deplace|deplacer",
     "requests": "mes demandes",
     "status": "etat|statut|ou en est|ou en sont",
     "request": "demande|demandes|requete|requetes",

@@ -95,6 +95,7 @@ PHRASES: Final = {
     "release": "libera|liberar|libero|devuelve|devolver|devuelvo|suelta",
     "cancel": "cancela|cancelar|cancelo|anula|anular|retira|retirar|retiro",
     "extend": "extiende|extender|amplia|ampliar|prolonga|prolongar|alargar|alarga|prorroga|prorrogar",
+    "push": "mueve|mover|aplaza|aplazar|pospon",
     "status": "estado|como va",
     "request": "solicitud|peticion|solicitudes|peticiones",
     "why": "por que|porque motivo",
