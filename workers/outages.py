@@ -28,9 +28,13 @@ LONGEST: Final = timedelta(seconds=60)
 BUSY_S: Final = 5.0
 T = TypeVar("T")
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS outage (backend TEXT PRIMARY KEY, since TEXT NOT NULL, tries INTEGER NOT NULL,
-    due TEXT NOT NULL, request INTEGER NOT NULL, why TEXT NOT NULL, back TEXT) STRICT;
-CREATE INDEX IF NOT EXISTS outage_due ON outage (due) WHERE back IS NULL;
+CREATE TABLE IF NOT EXISTS outage (backend TEXT NOT NULL, since TEXT NOT NULL, tries INTEGER NOT NULL,
+    due TEXT NOT NULL, request INTEGER NOT NULL, why TEXT NOT NULL, back TEXT, PRIMARY KEY (backend, since)) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS outage_stands ON outage (backend) WHERE back IS NULL;
+"""
+_FAILED: Final = """
+INSERT INTO outage VALUES (?,?,?,?,?,?,NULL) ON CONFLICT (backend) WHERE back IS NULL DO UPDATE SET
+    tries = excluded.tries, due = excluded.due, request = excluded.request, why = excluded.why
 """
 
 
@@ -62,14 +66,15 @@ class Outages:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def known(self) -> dict[str, Outage]:
-        """Return every outage that is noted, by backend: what stands, and the last one of what answers again."""
-        rows = self._read("SELECT * FROM outage ORDER BY backend")
-        return {row[0]: _outage(row) for row in rows}
-
     def standing(self) -> dict[str, Outage]:
         """Return the outages that stand, by backend."""
-        return {name: outage for name, outage in self.known().items() if outage.back is None}
+        rows = self._read("SELECT * FROM outage WHERE back IS NULL ORDER BY backend")
+        return {row[0]: _outage(row) for row in rows}
+
+    def of(self, backend: str) -> dict[datetime, Outage]:
+        """Return every outage of a backend that is noted, by its beginning, whether it stands or is over."""
+        rows = self._read("SELECT * FROM outage WHERE backend = ? ORDER BY since", backend)
+        return {outage.since: outage for outage in map(_outage, rows)}
 
     def may_try(self, backend: str, now: datetime) -> bool:
         """Whether to ask this backend now: always while it answers, else for one caller each time a try is due."""
@@ -85,7 +90,7 @@ class Outages:
         outage = self.standing().get(backend)
         since, tries = (outage.since, outage.tries + 1) if outage else (now, 1)
         values = (backend, format_time(since), tries, format_time(now + pause(tries)), request, why)
-        self._write("INSERT OR REPLACE INTO outage VALUES (?,?,?,?,?,?,NULL)", *values)
+        self._write(_FAILED, *values)
 
     def answered(self, backend: str, now: datetime) -> None:
         """It answered: an outage that stood is over."""
@@ -96,9 +101,9 @@ class Outages:
         """Nothing waits for it, so nobody tries it: whether it answers is not known any more."""
         self._write("DELETE FROM outage WHERE backend = ? AND back IS NULL", backend)
 
-    def _read(self, sql: str) -> list[tuple[Any, ...]]:
+    def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Read; there is no file as long as nothing was ever dark, which is all that a start in good times pays for."""
-        return self._do(lambda tx: tx.execute(sql).fetchall(), []) if self._path.exists() else []
+        return self._do(lambda tx: tx.execute(sql, values).fetchall(), []) if self._path.exists() else []
 
     def _write(self, sql: str, *values: object, otherwise: int = 0) -> int:
         """Write one statement and return how many rows it changed, `otherwise` when it could not be written."""

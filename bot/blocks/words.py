@@ -9,7 +9,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ledger.nouns import Change, DataForm, ExplainForm, Form, GpuForm, RevertForm, window_end
+from ledger.streams.request import Request
 from policies.decide import Policy
+from workers.outages import Outage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,7 @@ class Voice:
         name_of: subject -> the name Slack shows.
         mention_of: subject -> `<@U...>`, or the name when nobody is behind it any more.
         title_of: subject -> `engineer, vision`.
+        outage_of: request -> the outage of the backend that it waits for, None while that answers.
     """
 
     name_of: Callable[[str], str]
@@ -28,6 +31,7 @@ class Voice:
     zone: ZoneInfo
     policy: Policy
     now: datetime
+    outage_of: Callable[[Request], Outage | None] = lambda _: None
 
     def at(self, moment: datetime) -> str:
         """Return `Tue 24 Nov, 09:00 CET`; the year only when it is not this one."""

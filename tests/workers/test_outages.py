@@ -85,7 +85,7 @@ def test_it_goes_on_by_itself_when_the_backend_answers_again(world):
     pass_time(world, 20)
     assert world.now(first).status is world.now(other).status is Status.RUNNING
     assert world.room.outages.standing() == {}
-    assert world.room.outages.known()[GPU].back is not None
+    assert [outage.back is not None for outage in world.room.outages.of(GPU).values()] == [True]
     assert world.effects() == ["start", "start"]
 
 
@@ -147,7 +147,7 @@ def test_what_the_backend_refuses_and_holds_not_is_failed_at_once_and_is_no_outa
 
     world.executor.ensure = refuses
     assert attend(world.room, request.number) is Status.FAILED
-    assert world.room.outages.known() == {}
+    assert world.room.outages.of(GPU) == {}
 
 
 def test_a_lost_nudge_is_sent_again_until_somebody_claims_the_try(world):
@@ -200,7 +200,7 @@ def test_an_outage_for_which_nothing_waits_is_forgotten(world):
     pass_time(world, 10)
     assert world.now(request).status is Status.UNCONFIRMED
     pass_time(world, 150)
-    assert world.room.outages.known() == {}
+    assert world.room.outages.of(GPU) == {}
     assert world.now(request).status is Status.UNCONFIRMED
 
 
@@ -242,7 +242,7 @@ def test_a_grant_of_a_backend_that_the_catalogue_names_no_more_darkens_not_its_s
 def test_a_marker_that_cannot_be_read_or_written_stops_nobody(world, tmp_path):
     (tmp_path / "outages.sqlite3").write_bytes(b"no database at all" * 100)
     request = gone_dark(world)
-    assert world.room.outages.known() == {}
+    assert world.room.outages.of(GPU) == {}
     world.executor.behave(Mood.READY)
     assert attend(world.room, request.number) is Status.RUNNING
     assert world.room.outages.may_try(GPU, world.time())
