@@ -12,10 +12,13 @@ from bot.front import Front
 from bot.house import House
 from bot.listeners import buttons, commands, home, messages, views
 from bot.notify import Notifier
+from bot.outages import DUTY as OUTAGE
+from bot.outages import OutageReports
 from bot.settings import SlackSettings
 from bot.slack import Slack, web_client
 from bot.tables import Tables
 from bot.trouble import DUTY, Trouble
+from workers.outages import FILE, Outages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +39,14 @@ def build_app(
     tables = Tables(house.home / "desk.sqlite3")
     slack = Slack(client, tables)
     desk = Desk(house.book, house.policy.current, nudge, house.book.clock)
-    notifier = Notifier(desk, slack, tables, house.book.clock)
+    outages = Outages(house.home / FILE)
+    notifier = Notifier(desk, slack, tables, house.book.clock, outages)
     trouble = Trouble(desk, slack, tables, house.book.clock, notifier.voice)
     notifier.duties[DUTY] = trouble.tell
     notifier.beside.append(trouble.notice)
+    reports = OutageReports(desk, slack, tables, house.book.clock, notifier.voice, outages)
+    notifier.duties[OUTAGE] = reports.tell
+    notifier.rounds.append(reports.look)
     front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):

@@ -25,7 +25,11 @@ from bot.longer import Longer
 from bot.slack import NO_PLACE, TROUBLE, Slack
 from bot.tables import Nudges, Posted, Tables
 from ledger.streams.request import Request, Status
+<<<<<<< HEAD
 from policies.ahead import sooner_at, warning_at
+=======
+from workers.outages import Outage, Outages
+>>>>>>> dark
 
 logger = structlog.get_logger(__name__)
 
@@ -49,8 +53,11 @@ def remindable_at(request: Request, nudges: Nudges) -> datetime | None:
 class Keeping:
     """Rebuilds messages from the request; knows no loop and no retry."""
 
-    def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], outages: Outages
+    ) -> None:
         self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
+        self._outages = outages
         self._longer = Longer(desk, slack, tables, self.voice)
 
     def refresh(self, number: int) -> datetime | None:
@@ -241,8 +248,17 @@ class Keeping:
             zone=_zone(self._slack.zone(slack) if slack else "UTC"),
             policy=self._desk.policy(),
             now=self._clock(),
+<<<<<<< HEAD
             warned_at=partial(warning_at, self._desk.policy(), self._desk.book),
+=======
+            outage_of=self._outage_of,
+>>>>>>> dark
         )
+
+    def _outage_of(self, request: Request) -> Outage | None:
+        standing = self._outages.standing()
+        named = self._desk.policy().catalogue.backend(request.form.resource)
+        return standing.get(named) or standing.get(request.executor or "")
 
     def _name_of(self, subject: str) -> str:
         slack = self._desk.slack(subject)

@@ -55,7 +55,7 @@ class Trouble:
                 message = words(request, self._voice(viewer))
                 self._slack.show(key, request.number, "trouble", self._slack.direct(slack), "", message)
         if not request.final:
-            self._tables.owe(f"{DUTY}:{name}", self._clock() + AGAIN)
+            self._tables.again(f"{DUTY}:{name}", self._clock() + AGAIN)
 
 
 def given_up(request: Request) -> bool:

@@ -12,6 +12,7 @@ from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.leases import Lease, write_lease
 from workers.hands import attend
 from workers.journal import Journal
+from workers.outages import FILE, Outages
 from workers.reconcile import reconcile
 from workers.revert import RevertExecutor
 from workers.room import Room
@@ -32,6 +33,7 @@ def doors(stage, tmp_path):
         executors={"gpu": gpu},
         journal=Journal(tmp_path / "journal"),
         locks=tmp_path / "locks",
+        outages=Outages(tmp_path / FILE),
         clock=book.clock,
     )
     stage.room.executors["desk"] = RevertExecutor(lambda: stage.room)

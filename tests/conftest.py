@@ -19,6 +19,7 @@ from workers.clock import Clock
 from workers.executors.memory import MemoryExecutor
 from workers.hands import attend
 from workers.journal import Journal
+from workers.outages import FILE, Outages
 from workers.room import Room, take_inventory
 
 pytest.register_assert_rewrite("contracts.executor")
@@ -94,6 +95,7 @@ def make_world(book: Book, time: Hand, folder: Path, policy: Policy | None = Non
         executors={"gpu": executor, "data": executor, "deploy": executor},
         journal=Journal(folder / "journal.jsonl"),
         locks=folder / "locks",
+        outages=Outages(folder / FILE),
         clock=time,
     )
     desk = Desk(book, lambda: world.policy, nudged.append, time)

@@ -28,6 +28,7 @@ from workers.executors.memory import MemoryExecutor
 from workers.inventory import devices_of
 from workers.journal import Journal
 from workers.metrics import serve
+from workers.outages import FILE, Outages
 from workers.queue import QUEUE, SCHEMES, celery_app, nudger, queue_of
 from workers.revert import SCHEME, RevertExecutor
 from workers.room import Room, take_inventory
@@ -61,6 +62,7 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
         executors=executors,
         journal=journal,
         locks=settings.home / "locks",
+        outages=Outages(settings.home / FILE),
         clock=utc_now,
         prices=lambda: source.current().catalogue,
     )

@@ -44,7 +44,11 @@ from workers.lanes import Lanes
 from workers.passwords import password_due
 from workers.prolonging import unconfirmed
 from workers.room import CLOCK, Room, grant_of
+<<<<<<< HEAD
 from workers.warning import EarlyWarnings, may_warn
+=======
+from workers.trials import Trials
+>>>>>>> dark
 
 logger = structlog.get_logger(__name__)
 
@@ -57,6 +61,8 @@ PATIENCE_S: Final = 5.0
 """How long a tick waits for what it began; what takes longer goes on beside the next ticks."""
 LOCK_S: Final = 1.0
 """How long an ending waits for a worker on the same subject and resource before the next tick tries again."""
+
+_TO_START: Final = frozenset({Status.APPROVED, Status.QUEUED, Status.STARTING})
 
 Work = Callable[[], object]
 
@@ -86,7 +92,11 @@ class Clock:
         self._lanes = Lanes()
         self._unwritable = False
         self._eligibility = Eligibility(self._room)
+<<<<<<< HEAD
         self._early = EarlyWarnings(self._room)
+=======
+        self._trials = Trials(room.outages, nudge)
+>>>>>>> dark
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a failing tick is logged, and the next one tries again."""
@@ -101,8 +111,13 @@ class Clock:
         """Do everything that is due now."""
         now, self._unwritable = self._room.clock(), False
         _alone("journal", lambda: self._room.journal.drain(self._enter_unlogged))
-        for number in self._room.book.requests.due(now):
+        self._trials.begin()
+        due = self._room.book.requests.due(now)
+        for number in due:
             _alone(number, partial(self._look, number, now))
+        for number in self._trials.tried_last().difference(due):
+            _alone(number, partial(self._look_for_trial, number, now))
+        _alone("outages", lambda: self._trials.end(now))
         _alone("eligibility", lambda: self._disqualify(now))
         _alone("warnings", lambda: self._warn_early(now))
         self._lanes.wait(self._patience_s)
@@ -200,8 +215,16 @@ class Clock:
         self._attend(request)
         return True
 
+    def _look_for_trial(self, number: int, now: datetime) -> None:
+        """Let what its backend did not answer wait for the next try, which comes sooner than its grace is over."""
+        request = self._room.book.request(number)
+        if request is not None and request.status in _TO_START and not _over(request, now):
+            self._hurry(request, now)
+
     def _hurry(self, request: Request, now: datetime) -> None:
         """Nudge a worker for what is approved, or dispatched without a receipt, but not at every tick."""
+        if self._trials.wait(self._room.backend_of(request), request):
+            return
         waits_for_receipt = request.status is Status.STARTING and not request.stumbles
         if waits_for_receipt and request.dispatched_at is not None and now < request.dispatched_at + RECEIPT_GRACE:
             return

@@ -102,9 +102,11 @@ def _carry_out(room: Room, request: Request) -> None:
     if executor is None:
         enter(room, request, Failed(why=NOBODY), free=True)
         return
+    if not _may_try(room, request):
+        return  # nothing is dispatched to a backend that does not answer, but for one try at a time
     if fault := fault_of(executor):
-        logger.warning("approved, and its backend cannot be used yet", request=request.number, detail=fault)
-        return  # the sweep comes again
+        _tried_in_vain(room, request, executor, fault)
+        return
     decided = decided_anew(room, request)
     dispatched = dispatch(room, request, decided, executor, now, grounds) if decided is not None else None
     if dispatched is not None:
@@ -132,6 +134,7 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
     except Exception as error:  # noqa: BLE001 an executor's edge: whatever broke in it is counted
         stumble(room, request, executor, told(request, error))
         return
+    _answered(room, request)
     if _over(room, request):
         gone, why = taken_back(request, executor)
         logger.warning("a success came late", request=request.number, taken_back=gone, detail=why)
@@ -163,18 +166,36 @@ def _start_in_full(room: Room, request: Request, executor: Executor) -> None:
         _fail(room, request, executor, NOT_ANY_MORE)
 
 
-def _fail(room: Room, request: Request, executor: Executor, sentence: str) -> None:
+def _fail(room: Room, request: Request, executor: Executor, sentence: str) -> bool:
     """Enter `Failed` only once nothing is left behind, in the backend's line or started; else the sweep comes again."""
     gone, why = taken_back(request, executor)
     if gone:
         enter(room, request, Failed(why=sentence), free=True)
     else:
         logger.warning("it may be there yet; the sweep comes again", request=request.number, detail=why)
+    return gone
 
 
 def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
+    """It was refused if it is seen gone; a backend that cannot even say that does not answer, and is tried again."""
     logger.warning("executor failed", request=request.number, executor=executor.name, detail=detail)
-    _fail(room, request, executor, f"{executor.name} could not start it. You hold nothing and nothing is charged.")
+    refused = f"{executor.name} could not start it. You hold nothing and nothing is charged."
+    if _fail(room, request, executor, refused):
+        _answered(room, request)
+    else:
+        _tried_in_vain(room, request, executor, detail)
+
+
+def _may_try(room: Room, request: Request) -> bool:
+    return room.outages.may_try(room.backend_of(request), room.clock())
+
+
+def _answered(room: Room, request: Request) -> None:
+    room.outages.answered(room.backend_of(request), room.clock())
+
+
+def _tried_in_vain(room: Room, request: Request, executor: Executor, why: str) -> None:
+    room.outages.failed(room.backend_of(request), room.clock(), request.number, f"{executor.name}: {why}")
 
 
 def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
@@ -190,8 +211,9 @@ def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
     elif waited(request) and waited_out(request, room.clock()):
         _fail(room, request, executor, WAITED_OUT)
     elif waited(request) and runs_out(request, room.clock()):
-        _start_in_full(room, request, executor)
-    elif not _over(room, request):
+        if _may_try(room, request):
+            _start_in_full(room, request, executor)
+    elif not _over(room, request) and _may_try(room, request):
         _start(room, request, executor)
 
 

@@ -21,6 +21,7 @@ from policies.decide import Policy
 from workers.errors import BackendError, OccupiedError
 from workers.executors.base import Executor
 from workers.journal import Journal
+from workers.outages import Outages
 
 WORKER = "svc:worker"
 CLOCK = "svc:clock"
@@ -38,6 +39,7 @@ class Room:
             `postgres:DATABASE`.
         journal: where endings are noted when the ledger cannot be written.
         locks: folder for the locks that serialise effects on one (subject, resource).
+        outages: which backends do not answer.
         clock: now, aware UTC.
         prices: what a lease costs, also while the policy decides nothing; None means the policy's.
         patience_s: how long to wait for somebody who is at work on the same subject and resource.
@@ -48,6 +50,7 @@ class Room:
     executors: Mapping[str, Executor]
     journal: Journal
     locks: Path
+    outages: Outages
     clock: Callable[[], datetime]
     prices: Callable[[], Catalogue] | None = None
     patience_s: float = 20.0
@@ -67,6 +70,13 @@ class Room:
         """
         named = (each for each in self.executors.values() if each.name == request.executor)
         return next(named, None)
+
+    def backend_of(self, request: Request) -> str:
+        """Return the name under which its backend's outages are noted: the catalogue's, as long as that is who was told."""
+        named = self.price_list().backend(request.form.resource)
+        there = self.executors.get(named)
+        told = request.executor or (there.name if there else named)
+        return named if there is not None and there.name == told else told
 
     def price_list(self) -> Catalogue:
         """Return the catalogue whose prices count now."""
@@ -113,10 +123,12 @@ def grant_of(request: Request) -> Grant:
 
 
 def usage_of(request: Request, catalogue: Catalogue) -> Usage:
-    """Return what a lease took, from its start to its end, at the catalogue's price; time in line costs nothing."""
-    start, end = request.started_at or request.dispatched_at, request.ended_at
-    only_in_line = request.started_at is None and request.queued is not None
-    held = 0 if start is None or end is None or only_in_line else max(0, int((end - start).total_seconds()))
+    """Return what a lease took, from its start to its end, at the catalogue's price.
+
+    What was never seen started costs nothing: its holder was not told that it is theirs.
+    """
+    start, end = request.started_at, request.ended_at
+    held = 0 if start is None or end is None else max(0, int((end - start).total_seconds()))
     gpus = request.form.gpus if isinstance(request.form, GpuForm) else 0
     cost = catalogue.price_for(request.form, held)
     return Usage(held_s=held, gpu_s=held * gpus, cost_minor=cost, currency=catalogue.currency)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from bot.blocks.outage import HELD_UP, unanswered
 from bot.blocks.parts import quote as quoted
 from bot.blocks.words import Voice, duration, either, shown
 from bot.tables.messages import Nudges
@@ -21,6 +22,9 @@ _State = Callable[[Request, Missing, Voice], str]
 
 def state_line(request: Request, missing: Missing, voice: Voice, nudges: Nudges | None = None) -> str:
     """Return icon, state, who and when: at most two sentences, and the reason as a quotation."""
+    outage = voice.outage_of(request) if request.status in HELD_UP and request.stumbles < GIVE_UP else None
+    if outage is not None:
+        return unanswered(request, outage, voice)
     if request.status is Status.LAPSED:
         return _lapsed(request, missing, voice, nudges or Nudges())
     return _STATES[request.status](request, missing, voice)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from ledger.nouns import Change, DataForm, ExplainForm, Form, GpuForm, RevertForm, window_end
 from ledger.streams.request import Request
 from policies.decide import Policy
+from workers.outages import Outage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,11 @@ class Voice:
         name_of: subject -> the name Slack shows.
         mention_of: subject -> `<@U...>`, or the name when nobody is behind it any more.
         title_of: subject -> `engineer, vision`.
+<<<<<<< HEAD
         warned_at: request -> when its holder is warned of its end; None when there is nothing to warn of any more.
+=======
+        outage_of: request -> the outage of the backend that it waits for, None while that answers.
+>>>>>>> dark
     """
 
     name_of: Callable[[str], str]
@@ -30,7 +35,11 @@ class Voice:
     zone: ZoneInfo
     policy: Policy
     now: datetime
+<<<<<<< HEAD
     warned_at: Callable[[Request], datetime | None]
+=======
+    outage_of: Callable[[Request], Outage | None] = lambda _: None
+>>>>>>> dark
 
     def at(self, moment: datetime) -> str:
         """Return `Tue 24 Nov, 09:00 CET`; the year only when it is not this one."""

@@ -101,6 +101,10 @@ class Tables(Drafts, Messages):
         """It was tried and not taken; try again at `due`."""
         self._do("UPDATE owed SET due = ?, tries = tries + 1 WHERE key = ?", format_time(due), key)
 
+    def again(self, key: str, due: datetime) -> None:
+        """What is being shown is owed once more, from `due` and not sooner: for what shows itself again and again."""
+        self._do("UPDATE owed SET due = ?, tries = 0, mark = mark + 1 WHERE key = ?", format_time(due), key)
+
     def paid(self, key: str, mark: int | None = None) -> None:
         """Nothing is owed under `key` any more, unless it was owed again since `mark`."""
         if mark is None:

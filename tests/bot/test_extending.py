@@ -19,6 +19,7 @@ from workers.clock import Clock
 from workers.executors.memory import MemoryExecutor
 from workers.hands import attend
 from workers.journal import Journal
+from workers.outages import FILE, Outages
 from workers.room import Room, take_inventory
 
 
@@ -44,6 +45,7 @@ def room(stage, tmp_path):
         executors={"gpu": executor, "data": executor},
         journal=Journal(tmp_path / "journal.jsonl"),
         locks=tmp_path / "locks",
+        outages=Outages(tmp_path / FILE),
         clock=stage.clock,
     )
 

@@ -157,6 +157,7 @@ def test_what_is_approved_waits_for_a_wrong_setting_and_is_carried_out_when_it_i
     assert attend(world.room, other.number) is Status.RUNNING, "the others go on"
     assert [kind for kind, *_ in world.now(request).history][-1] == "request.approved"
     world.room = replace(world.room, executors={**world.room.executors, "postgres:warehouse": world.executor})
+    world.time.pass_time(seconds=1)
     assert attend(world.room, request.number) is Status.RUNNING
 
 

@@ -297,9 +297,16 @@ def test_what_is_due_is_nudged_now_and_then_and_not_at_every_tick(world):
 
 
 def test_a_dispatch_gets_its_grace_before_somebody_looks_again(world):
+    class Killed(BaseException):
+        pass
+
+    def killed(_grant):
+        raise Killed
+
     request = world.approved()
-    world.executor.behave(Mood.DARK)
-    attend(world.room, request.number)
+    world.executor.ensure = killed
+    with pytest.raises(Killed):
+        attend(world.room, request.number)
     world.nudged.clear()
     world.time.pass_time(seconds=19)
     world.clock.tick()

@@ -45,6 +45,7 @@ def test_a_failed_start_that_cannot_be_taken_back_is_not_failed_and_goes_on_late
     world.executor.behave(Mood.DARK)
     assert attend(world.room, request.number) is Status.STARTING
     world.executor.behave(Mood.READY)
+    world.time.pass_time(seconds=1)
     assert attend(world.room, request.number) is Status.RUNNING
     assert world.effects() == ["start"]
 
@@ -55,6 +56,7 @@ def test_a_start_of_which_nobody_knows_is_not_failed_until_it_is_observed_gone(w
     assert attend(world.room, request.number) is Status.STARTING
     assert world.book.pool("h100-shared").lease(request.number) is not None
     del world.executor.ensure, world.executor.observe
+    world.time.pass_time(seconds=1)
     assert attend(world.room, request.number) is Status.FAILED
     assert world.effects() == []
 
@@ -65,6 +67,7 @@ def test_a_crash_after_taking_back_a_failed_start_ends_as_failed(world):
     attend(world.room, request.number)
     del world.executor.ensure, world.executor.observe
     world.executor.revoke(grant_of(world.now(request)))
+    world.time.pass_time(seconds=1)
     assert attend(world.room, request.number) is Status.FAILED
     assert world.effects() == []
 

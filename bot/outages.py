@@ -1,0 +1,102 @@
+"""Tells the admins of a backend that does not answer, once and hourly, and makes the cards of what waits for it say so.
+
+What is told closes in place when it answers again. The marker that the hands keep says how it stands, so that a desk
+that was down meanwhile finds out what it missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from bot.blocks.outage import HELD_UP, over, reminder, report
+from bot.blocks.words import Voice
+from bot.desk import Desk
+from bot.slack import Slack
+from bot.tables import Tables
+from bot.trouble import AGAIN, PATIENCE, admins
+from ledger.log.canonical import format_time, parse_time
+from ledger.streams.request import Request
+from workers.outages import Outage, Outages
+
+DUTY: Final = "outage"
+_PARTS: Final = 3
+"""Backend, beginning and admin: the parts of a report's key; a reminder in its thread has one more."""
+
+
+class OutageReports:
+    """What the notifier owes about backends that do not answer."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        slack: Slack,
+        tables: Tables,
+        clock: Callable[[], datetime],
+        voice: Callable[[str | None], Voice],
+        outages: Outages,
+    ) -> None:
+        self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
+        self._voice, self._outages = voice, outages
+        self._known: dict[str, datetime | None] | None = None
+
+    def look(self) -> None:
+        """Owe what follows from every outage that began or ended since the last look; at a start, from all that was told."""
+        known: dict[str, datetime | None] = {name: each.since for name, each in self._outages.standing().items()}
+        before = self._told() if self._known is None else self._known
+        for backend in sorted(known.keys() | before.keys()):
+            if known.get(backend) != before.get(backend) or self._known is None:
+                self._tables.owe(f"{DUTY}:{backend}", self._clock())
+                for request in self._waiting(backend):
+                    self._tables.owe(f"request:{request.number}", self._clock())
+        self._known = known
+
+    def tell(self, backend: str) -> None:
+        """Make every report about a backend say how it stands, and add a reminder for each hour of an outage."""
+        self._close(backend)
+        outage = self._outages.standing().get(backend)
+        if outage is None:
+            return
+        lasted = self._clock() - outage.since
+        hours = lasted // AGAIN
+        if lasted >= PATIENCE:
+            for slack in admins(self._desk):
+                self._tell(slack, outage, hours)
+        due = outage.since + (AGAIN * (hours + 1) if lasted >= PATIENCE else PATIENCE)
+        self._tables.again(f"{DUTY}:{backend}", due)
+
+    def _tell(self, slack: str, outage: Outage, hours: int) -> None:
+        viewer, waiting = self._desk.subject(slack), len(self._waiting(outage.backend))
+        channel = self._slack.direct(slack)
+        key = f"{DUTY}:{outage.backend}@{format_time(outage.since)}@{viewer}"
+        ts = self._slack.show(key, 0, viewer or "", channel, "", report(outage, waiting, self._voice(viewer)))
+        again = f"{key}@{hours}"
+        if hours and not self._tables.message(again):
+            self._slack.show(again, 0, viewer or "", channel, ts, reminder(outage, waiting, hours))
+
+    def _close(self, backend: str) -> None:
+        """Close what was told of outages that do not stand any more."""
+        noted = self._outages.of(backend)
+        for posted in self._tables.messages_like(f"{DUTY}:{backend}@"):
+            parts = posted.key.split("@")
+            outage = noted.get(parse_time(parts[1]))
+            if len(parts) == _PARTS and (outage is None or outage.back is not None):
+                message = over(backend, outage, self._voice(posted.viewer))
+                self._slack.show(posted.key, 0, posted.viewer, posted.channel, "", message)
+
+    def _told(self) -> dict[str, datetime | None]:
+        reports = self._tables.messages_like(f"{DUTY}:")
+        return {posted.key.removeprefix(f"{DUTY}:").partition("@")[0]: None for posted in reports}
+
+    def _waiting(self, backend: str) -> list[Request]:
+        """Return the requests that wait for it, oldest first."""
+        found = (self._desk.book.request(number) for number in self._desk.book.requests.open())
+        catalogue = self._desk.policy().catalogue
+        return [
+            each
+            for each in found
+            if each is not None
+            and each.status in HELD_UP
+            and backend in {catalogue.backend(each.form.resource), each.executor}
+        ]
