@@ -25,11 +25,8 @@ from bot.longer import Longer
 from bot.slack import NO_PLACE, TROUBLE, Slack
 from bot.tables import Nudges, Posted, Tables
 from ledger.streams.request import Request, Status
-<<<<<<< HEAD
 from policies.ahead import sooner_at, warning_at
-=======
 from workers.outages import Outage, Outages
->>>>>>> dark
 
 logger = structlog.get_logger(__name__)
 
@@ -248,11 +245,8 @@ class Keeping:
             zone=_zone(self._slack.zone(slack) if slack else "UTC"),
             policy=self._desk.policy(),
             now=self._clock(),
-<<<<<<< HEAD
             warned_at=partial(warning_at, self._desk.policy(), self._desk.book),
-=======
             outage_of=self._outage_of,
->>>>>>> dark
         )
 
     def _outage_of(self, request: Request) -> Outage | None:

@@ -44,11 +44,8 @@ from workers.lanes import Lanes
 from workers.passwords import password_due
 from workers.prolonging import unconfirmed
 from workers.room import CLOCK, Room, grant_of
-<<<<<<< HEAD
-from workers.warning import EarlyWarnings, may_warn
-=======
 from workers.trials import Trials
->>>>>>> dark
+from workers.warning import EarlyWarnings, may_warn
 
 logger = structlog.get_logger(__name__)
 
@@ -92,11 +89,8 @@ class Clock:
         self._lanes = Lanes()
         self._unwritable = False
         self._eligibility = Eligibility(self._room)
-<<<<<<< HEAD
         self._early = EarlyWarnings(self._room)
-=======
         self._trials = Trials(room.outages, nudge)
->>>>>>> dark
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a failing tick is logged, and the next one tries again."""

@@ -22,11 +22,8 @@ class Voice:
         name_of: subject -> the name Slack shows.
         mention_of: subject -> `<@U...>`, or the name when nobody is behind it any more.
         title_of: subject -> `engineer, vision`.
-<<<<<<< HEAD
         warned_at: request -> when its holder is warned of its end; None when there is nothing to warn of any more.
-=======
         outage_of: request -> the outage of the backend that it waits for, None while that answers.
->>>>>>> dark
     """
 
     name_of: Callable[[str], str]
@@ -35,11 +32,8 @@ class Voice:
     zone: ZoneInfo
     policy: Policy
     now: datetime
-<<<<<<< HEAD
     warned_at: Callable[[Request], datetime | None]
-=======
     outage_of: Callable[[Request], Outage | None] = lambda _: None
->>>>>>> dark
 
     def at(self, moment: datetime) -> str:
         """Return `Tue 24 Nov, 09:00 CET`; the year only when it is not this one."""
