@@ -18,7 +18,7 @@ from slack_sdk.socket_mode.builtin import SocketModeClient
 from bot.app import DeskApp, build_app
 from bot.crew import Crew
 from bot.errors import SettingsError
-from bot.house import House, only_one, open_house
+from bot.house import House, house_of, only_one
 from bot.listeners.commands import USAGE
 from bot.settings import SlackSettings
 from bot.slack import web_client
@@ -72,15 +72,7 @@ def running_demo(home: Path, port: int = 0) -> Iterator[WorkspaceServer]:
         stack.enter_context(only_one(home))
         settings = HouseSettings(home=home, policies=home / "policies")
         server = stack.enter_context(workspace(home / "workspace", port))
-        team = server.team_id
-        house = open_house(
-            home,
-            settings.policies_folder,
-            settings.database,
-            mode="demo",
-            workspace=team,
-            reserve=settings.disk_reserve,
-        )
+        house = house_of(settings, mode="demo", workspace=server.team_id)
         stack.callback(house.book.store.close)
         broker = _crew(stack, settings, simulate=True)
         slack = SlackSettings(
@@ -115,14 +107,7 @@ def run_up(console: Console) -> None:
     home = settings.home.absolute()
     with ExitStack() as stack:
         stack.enter_context(only_one(home))
-        house = open_house(
-            home,
-            settings.policies_folder,
-            settings.database,
-            mode="real",
-            workspace=team,
-            reserve=settings.disk_reserve,
-        )
+        house = house_of(settings, mode="real", workspace=team)
         stack.callback(house.book.store.close)
         broker = _crew(stack, settings, simulate=False)
         stack.enter_context(desk(slack, house, broker, simulate=False, admin_channel=settings.admin_channel))
@@ -140,14 +125,7 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
     home = settings.home.absolute()
     with ExitStack() as stack:
         stack.enter_context(only_one(home))
-        house = open_house(
-            home,
-            settings.policies_folder,
-            settings.database,
-            mode="real",
-            workspace=team,
-            reserve=settings.disk_reserve,
-        )
+        house = house_of(settings, mode="real", workspace=team)
         stack.callback(house.book.store.close)
         made = build_app(
             slack,

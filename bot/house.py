@@ -18,6 +18,7 @@ from ledger.log.checkpoint import Checkpoint, Signer
 from ledger.streams.house import Opened
 from policies.decide import FILES, Policy
 from policies.inforce import PolicyInForce, adopt, source_of
+from workers.settings import HouseSettings
 
 ORIGIN: Final = "quartermaster"
 
@@ -41,6 +42,18 @@ class House:
         folder.mkdir(exist_ok=True)
         (folder / f"{size:012}.txt").write_text(note)
         return note
+
+
+def house_of(settings: HouseSettings, *, mode: str, workspace: str) -> House:
+    """Open the house that the settings describe; raises what `open_house` raises."""
+    return open_house(
+        settings.home.absolute(),
+        settings.policies_folder,
+        settings.database,
+        mode=mode,
+        workspace=workspace,
+        reserve=settings.disk_reserve,
+    )
 
 
 def open_house(

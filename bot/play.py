@@ -17,7 +17,7 @@ from bot.crew import Crew
 from bot.desk import Desk
 from bot.errors import Reason, Refused
 from bot.evidence import Wish, export
-from bot.house import House, open_house
+from bot.house import House, house_of
 from bot.intake.forms import Understood, understand
 from ledger.audit import verify_bundle, verify_store
 from ledger.export.bundle import read_bundle
@@ -67,14 +67,7 @@ def play(home: Path, console: Console) -> None:
 @contextmanager
 def _stage(home: Path, console: Console) -> Iterator[Stage]:
     settings = HouseSettings(home=home, policies=home / "policies")
-    house = open_house(
-        home,
-        settings.policies_folder,
-        settings.database,
-        mode="demo",
-        workspace="T0LOCAL",
-        reserve=settings.disk_reserve,
-    )
+    house = house_of(settings, mode="demo", workspace="T0LOCAL")
     valkey = Valkey(home / "valkey")
     valkey.start()
     crew = Crew(home, settings.policies_folder, valkey.url, simulate=True)
