@@ -122,11 +122,11 @@ class DeployForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevertForm:
-    """Taking away an access that no grant explains.
+class DoorForm:
+    """What is to become of an access that no grant explains.
 
     Args:
-        resource: `desk:revert`.
+        resource: `desk:revert`: whoever may have it taken away may have it left.
         backend: the executor that found it, such as `gpu_pool`.
         finding: the finding's name in `watch:<backend>`.
     """
@@ -134,38 +134,6 @@ class RevertForm:
     resource: str
     backend: str
     finding: str
-
-    @property
-    def action(self) -> Action:
-        """Reverting is the only thing it asks for."""
-        return Action.REVERT
-
-    @property
-    def kind(self) -> FormKind:
-        """A change: done once."""
-        return FormKind.CHANGE
-
-    @property
-    def start(self) -> datetime | None:
-        """Changes start when approved."""
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainForm:
-    """Saying of an access that no grant explains that it is known, for a while.
-
-    Args:
-        resource: `desk:revert`: whoever may have it taken away may have it left.
-        backend: the executor that found it.
-        finding: the finding's name in `watch:<backend>`.
-        until: from then on it is found again.
-    """
-
-    resource: str
-    backend: str
-    finding: str
-    until: datetime
 
     @property
     def action(self) -> Action:
@@ -183,7 +151,22 @@ class ExplainForm:
         return None
 
 
-DoorForm = RevertForm | ExplainForm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevertForm(DoorForm):
+    """Taking it away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainForm(DoorForm):
+    """Saying that it is known, for a while.
+
+    Args:
+        until: from then on it is found again.
+    """
+
+    until: datetime
+
+
 Form = GpuForm | DataForm | DeployForm | RevertForm | ExplainForm
 Change = DeployForm | RevertForm | ExplainForm
 """Forms that are done once and have no window."""
