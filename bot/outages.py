@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from bot.blocks.outage import HELD_UP, over, reminder, report
+from bot.blocks.outage import over, reminder, report
 from bot.blocks.words import Voice
 from bot.desk import Desk
 from bot.slack import Slack
@@ -18,7 +18,7 @@ from bot.tables import Tables
 from bot.trouble import AGAIN, PATIENCE, admins
 from ledger.log.canonical import format_time, parse_time
 from ledger.streams.request import Request
-from workers.outages import Outage, Outages
+from workers.outages import HELD_UP, Outage, Outages
 
 DUTY: Final = "outage"
 _PARTS: Final = 3
@@ -61,13 +61,14 @@ class OutageReports:
         lasted = self._clock() - outage.since
         hours = lasted // AGAIN
         if lasted >= PATIENCE:
+            waiting = len(self._waiting(backend))
             for slack in admins(self._desk):
-                self._tell(slack, outage, hours)
+                self._tell(slack, outage, hours, waiting)
         due = outage.since + (AGAIN * (hours + 1) if lasted >= PATIENCE else PATIENCE)
         self._tables.again(f"{DUTY}:{backend}", due)
 
-    def _tell(self, slack: str, outage: Outage, hours: int) -> None:
-        viewer, waiting = self._desk.subject(slack), len(self._waiting(outage.backend))
+    def _tell(self, slack: str, outage: Outage, hours: int, waiting: int) -> None:
+        viewer = self._desk.subject(slack)
         channel = self._slack.direct(slack)
         key = f"{DUTY}:{outage.backend}@{format_time(outage.since)}@{viewer}"
         ts = self._slack.show(key, 0, viewer or "", channel, "", report(outage, waiting, self._voice(viewer)))

@@ -41,6 +41,7 @@ from workers.executors.base import Observation
 from workers.hands import TOO_LATE, attend
 from workers.journal import Ending
 from workers.lanes import Lanes
+from workers.outages import HELD_UP
 from workers.passwords import password_due
 from workers.prolonging import unconfirmed
 from workers.room import CLOCK, Room, grant_of
@@ -58,8 +59,6 @@ PATIENCE_S: Final = 5.0
 """How long a tick waits for what it began; what takes longer goes on beside the next ticks."""
 LOCK_S: Final = 1.0
 """How long an ending waits for a worker on the same subject and resource before the next tick tries again."""
-
-_TO_START: Final = frozenset({Status.APPROVED, Status.QUEUED, Status.STARTING})
 
 Work = Callable[[], object]
 
@@ -212,7 +211,7 @@ class Clock:
     def _look_for_trial(self, number: int, now: datetime) -> None:
         """Let what its backend did not answer wait for the next try, which comes sooner than its grace is over."""
         request = self._room.book.request(number)
-        if request is not None and request.status in _TO_START and not _over(request, now):
+        if request is not None and request.status in HELD_UP and not _over(request, now):
             self._hurry(request, now)
 
     def _hurry(self, request: Request, now: datetime) -> None:

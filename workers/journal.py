@@ -21,6 +21,7 @@ import structlog
 
 from ledger.errors import LedgerError
 from ledger.log.canonical import format_time, parse_time
+from workers.durable import write_whole
 
 logger = structlog.get_logger(__name__)
 
@@ -114,15 +115,9 @@ class Journal:
                 raise
 
     def _write_anew(self) -> None:
-        """Write the file beside, at its full size, synced, and rename: a crash leaves the old one or the new one."""
+        """Write the file at its full size, with what is noted in it."""
         slots = [_slot(ending) for ending in self.read()]
-        beside = self._path.with_suffix(".new")
-        with beside.open("wb") as file:
-            file.writelines([*slots, *[_BLANK] * (SLOTS - len(slots))])
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
-        _sync(self._path.parent)
+        write_whole(self._path, b"".join([*slots, *[_BLANK] * (SLOTS - len(slots))]))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -130,14 +125,6 @@ class Journal:
         with self._path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _slot(ending: Ending) -> bytes:

@@ -18,10 +18,13 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from ledger.log.canonical import format_time, parse_time
+from ledger.streams.request import Status
 
 logger = structlog.get_logger(__name__)
 
 FILE: Final = "outages.sqlite3"
+HELD_UP: Final = frozenset({Status.APPROVED, Status.QUEUED, Status.STARTING})
+"""The states in which a request waits for its backend to start it."""
 FIRST: Final = timedelta(seconds=1)
 """How soon a backend that did not answer is tried again; doubled each time."""
 LONGEST: Final = timedelta(seconds=60)

@@ -48,7 +48,7 @@ class EarlyWarnings:
             logger.warning("the rules cannot be read; nobody is warned sooner by them", detail=str(error))
             return
         self._upcoming = {}
-        for request in map(self._room.book.request, self._room.book.requests.open()):
+        for request in map(self._room.book.request, self._room.book.requests.open(stage="held")):
             at = sooner_at(policy.catalogue.hours, request) if request and may_warn(request, now) else None
             if request and at is not None and at < now + LOOK_EACH and needs_people(policy, self._room.book, request):
                 self._upcoming[request.number] = at

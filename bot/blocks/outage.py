@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from bot.blocks.parts import Message, section
 from bot.blocks.words import Voice, duration, shown
 from ledger.streams.request import Request, Status
 from workers.outages import Outage
-
-HELD_UP: Final = frozenset({Status.APPROVED, Status.QUEUED, Status.STARTING})
-"""The states in which a request waits for its backend."""
 
 
 def unanswered(request: Request, outage: Outage, voice: Voice) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bot.blocks.outage import HELD_UP, unanswered
+from bot.blocks.outage import unanswered
 from bot.blocks.parts import quote as quoted
 from bot.blocks.words import Voice, duration, either, shown
 from bot.tables.messages import Nudges
@@ -13,6 +13,7 @@ from ledger.nouns import Change, Seat
 from ledger.streams.request import Request, Status, Verdict
 from policies.decide import SEAT_WORDS
 from policies.words import of_team
+from workers.outages import HELD_UP
 
 GIVE_UP: Final = 5
 """After how many failed tries the hands give up."""

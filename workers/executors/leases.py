@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ledger.errors import LedgerError
 from ledger.log.canonical import format_time, parse_time
+from workers.durable import write_whole
 from workers.errors import BackendError
 from workers.executors.processes import living, started_at
 
@@ -74,14 +75,14 @@ def write_lease(folder: Path, key: str, lease: Lease) -> None:
         "devices": list(lease.devices),
         "not_after": format_time(lease.not_after),
     }
-    _write_whole(folder / f"{key}.lease", body)
+    write_whole(folder / f"{key}.lease", json.dumps(body).encode())
 
 
 def end_lease(folder: Path, key: str, generation: int) -> None:
     """Bar `generation` and all before it, then take the lease away: a crash between the two bars it already."""
     last, lease = max(generation, ended(folder, key)), folder / f"{key}.lease"
     try:
-        _write_whole(folder / f"{key}.ended", {"generation": last})
+        write_whole(folder / f"{key}.ended", json.dumps({"generation": last}).encode())
     except OSError:
         if not lease.exists():
             raise
@@ -160,22 +161,3 @@ def _or_none(folder: Path, key: str) -> Lease | None:
 
 def _names(devices: tuple[Any, ...]) -> bool:
     return all(type(device) is str for device in devices)
-
-
-def _write_whole(path: Path, body: Mapping[str, Any]) -> None:
-    """Write beside, sync, rename, sync the folder: a crash leaves the old file or the new one, never half of one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with beside.open("w") as file:
-            json.dump(body, file)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
