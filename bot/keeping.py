@@ -85,10 +85,10 @@ class Keeping:
 
     def _let_time_act(self, request: Request) -> datetime | None:
         """Note each step that time has come to, before it is shown; return when the next one comes."""
-        now, upcoming = self._clock(), None
-        if request.status is Status.WAITING and self._desk.book.halts().over(request.form.resource) is not None:
+        now, upcoming, halts = self._clock(), None, self._desk.book.halts()
+        if request.status is Status.WAITING and halts.over(request.form.resource) is not None:
             return now + LOOK_AGAIN
-        for step, at in waiting.due(request, self._desk.book.halts(), now):
+        for step, at in waiting.due(request, halts, now):
             if at <= now:
                 self._tables.step(request.number, step, now)
             else:
@@ -116,12 +116,12 @@ class Keeping:
             key = f"unanswered:{request.number}"
             steps.append(lambda: self._show_once(key, request, "line", home.channel, thread, message))
         if any(len(subjects) <= 1 for _, subjects in missing):
-            steps += [partial(self._inform, request, missing, admin) for admin in self._admins(request)]
+            steps += [partial(self._inform, request, missing, admin) for admin in self._admins(request, missing)]
         return steps
 
-    def _admins(self, request: Request) -> tuple[str, ...]:
+    def _admins(self, request: Request, missing: Missing) -> tuple[str, ...]:
         """The subjects of the policy's admins: whoever may halt it, without those whose request or seat it is."""
-        policy, seated = self._desk.policy(), {s for _, who in self._desk.missing(request) for s in who}
+        policy, seated = self._desk.policy(), {s for _, who in missing for s in who}
         found = (slack for slack in policy.people() if policy.may(f"user:{slack}", "halt", request.form.resource))
         subjects = (self._desk.subject(slack) for slack in found)
         return tuple(subject for subject in subjects if subject not in request.barred | seated)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from bot.waiting import Step
 from ledger.log.canonical import format_time, parse_time
 
 SCHEMA: Final = """
@@ -91,7 +92,7 @@ class Messages:
         """Return how often its approvers were reminded, and whether its asker was told who has not answered."""
         count, last = self._do("SELECT count(*), max(at) FROM nudge WHERE request = ?", request).fetchone()
         steps = dict(self._do("SELECT step, at FROM step WHERE request = ?", request).fetchall())
-        timed, escalated = steps.get("reminded"), steps.get("escalated")
+        timed, escalated = steps.get(Step.REMINDED), steps.get(Step.ESCALATED)
         latest = max((at for at in (last, timed) if at), default=None)
         return Nudges(
             count=count + (timed is not None),
