@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from bot_stage import card_with, message_at, text_of
-from conftest import KOFI
+from conftest import ADA, KOFI
 
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.leases import Lease, write_lease
@@ -17,7 +17,6 @@ from workers.reconcile import reconcile
 from workers.revert import RevertExecutor
 from workers.room import Room
 
-ADA = "U07ADA"
 STRANGE = "f" * 32
 SECURITY = "security"
 

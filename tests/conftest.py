@@ -24,7 +24,8 @@ from workers.room import Room, take_inventory
 
 pytest.register_assert_rewrite("contracts.executor")
 RULES = Path(__file__).parent.parent / "policies"
-MIRA, INES, TOMAS, NOOR, ODILE, KOFI = "U01MIRA", "U02INES", "U03TOMAS", "U04NOOR", "U05ODILE", "U06KOFI"
+MIRA, INES, TOMAS, NOOR, ODILE = "U01MIRA", "U02INES", "U03TOMAS", "U04NOOR", "U05ODILE"
+KOFI, ADA = "U06KOFI", "U07ADA"
 
 
 @dataclass

@@ -14,16 +14,6 @@ from ledger.nouns import GpuForm
 from ledger.streams.request import Status
 
 
-@pytest.fixture
-def mira(stage):
-    return stage.server.person(MIRA)
-
-
-@pytest.fixture
-def ines(stage):
-    return stage.server.person(INES)
-
-
 def here(stage):
     return Spot(channel=stage.server.person(MIRA).channel_id(ROOM))
 

@@ -24,16 +24,6 @@ from workers.room import Room, take_inventory
 
 
 @pytest.fixture
-def mira(stage):
-    return stage.server.person(MIRA)
-
-
-@pytest.fixture
-def ines(stage):
-    return stage.server.person(INES)
-
-
-@pytest.fixture
 def room(stage, tmp_path):
     book, executor = stage.house.book, MemoryExecutor(tmp_path / "simulated.sqlite3", clock=stage.clock)
     policy = stage.house.policy.current()

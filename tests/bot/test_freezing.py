@@ -7,35 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from bot_stage import ROOM, card_with, cards, message_at, text_of, whisper
-from conftest import INES, KOFI, MIRA, ODILE
+from conftest import ADA, INES, KOFI, MIRA, ODILE
 
 from bot.blocks.freeze import lifted
 from bot.demo import CHANNELS
 from ledger.nouns import GpuForm, Personal
 from ledger.streams.halt import Spell
 from ledger.streams.request import Status, Verdict
-
-ADA = "U07ADA"
-
-
-@pytest.fixture
-def mira(stage):
-    return stage.server.person(MIRA)
-
-
-@pytest.fixture
-def ines(stage):
-    return stage.server.person(INES)
-
-
-@pytest.fixture
-def kofi(stage):
-    return stage.server.person(KOFI)
-
-
-@pytest.fixture
-def ada(stage):
-    return stage.server.person(ADA)
 
 
 def frozen(kofi, words="halt Storage incident. Back when the cluster is healthy."):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from bot_stage import ROOM, message_at, stage, text_of
+from conftest import ADA, INES, KOFI, MIRA
 
 from ledger.streams.request import Status
 from workers.app import build_room, take_inventories
@@ -15,7 +16,6 @@ from workers.hands import attend
 from workers.settings import HouseSettings
 
 __all__ = ["stage"]
-KOFI, ADA, MIRA, INES = "U06KOFI", "U07ADA", "U01MIRA", "U02INES"
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import json
 from datetime import timedelta
 
 import pytest
-from bot_doors import ADA, SECURITY, STRANGE, explained, known, taken, until
+from bot_doors import SECURITY, STRANGE, explained, known, taken, until
 from bot_stage import card_with, cards, text_of, whisper
-from conftest import INES, KOFI, MIRA, TOMAS
+from conftest import ADA, INES, KOFI, MIRA, TOMAS
 
 from bot.blocks.door import Where
 from ledger.audit import verify_store

@@ -16,17 +16,6 @@ from bot.front import Spot
 from bot.tables import State
 from ledger.streams.request import Status, Verdict
 
-
-@pytest.fixture
-def mira(stage):
-    return stage.server.person(MIRA)
-
-
-@pytest.fixture
-def ines(stage):
-    return stage.server.person(INES)
-
-
 # -- a post that does not arrive ------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from bot_stage import ROOM, message_at, stage, text_of
+from conftest import ADA, INES, KOFI, MIRA
 
 from bot import trouble
 from bot.blocks import states
@@ -17,7 +18,6 @@ from workers.hands import attend
 from workers.settings import HouseSettings
 
 __all__ = ["stage"]
-KOFI, ADA, MIRA, INES = "U06KOFI", "U07ADA", "U01MIRA", "U02INES"
 
 
 @pytest.fixture

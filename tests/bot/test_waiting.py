@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from bot_stage import ROOM, card_with, message_at, text_of
-from conftest import INES, KOFI, MIRA
+from conftest import ADA, KOFI
 
 from bot.waiting import Step, due
 from ledger.streams.halt import Halts
 
-ADA = "U07ADA"
 REMINDED, UNANSWERED, INFORMED = "Mira still waits for you", "Not answered yet", "You cannot decide it"
-
-
-@pytest.fixture
-def mira(stage):
-    return stage.server.person(MIRA)
-
-
-@pytest.fixture
-def ines(stage):
-    return stage.server.person(INES)
-
-
-@pytest.fixture
-def kofi(stage):
-    return stage.server.person(KOFI)
 
 
 def count(person, room, words, thread=None):

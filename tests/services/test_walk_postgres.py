@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from conftest import INES, KOFI, MIRA, NOOR
+from conftest import ADA, INES, KOFI, MIRA, NOOR
 from services.house import text_of
 from services.postgres import postgres_server  # noqa: F401 - a fixture
 from services.postgres_walk import (
@@ -32,7 +32,6 @@ from ledger.streams.request import Status
 from workers.scram import new_secret
 
 pytestmark = pytest.mark.services
-ADA = "U07ADA"
 
 
 def test_asked_approved_read_rotated_and_revoked(walk):

@@ -10,23 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from conftest import INES, MIRA
+from services.crash_slurm import POOL
 from services.house import desk_on, rules_with, text_of
 
 from ledger.book import open_sqlite
 from ledger.streams.request import Status
 
 pytestmark = pytest.mark.slurm
-POOL = """
-[pools.cluster]
-owner = "team:platform"
-class = "class:gpu/shared"
-aliases = ["cluster"]
-source = "slurm"
-[pools.cluster.slurm]
-partition = "gpu"
-types = { h100-80gb = "h100" }
-gpus_per_node = 4
-"""
 NODES = 'nodes = { "gpu-01" = { type = "h100-80gb", gpus = 8 }, "gpu-02" = { type = "h100-80gb", gpus = 8 } }'
 
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
-from conftest import INES, KOFI, MIRA, RULES, Hand, World, make_world
+from conftest import ADA, INES, KOFI, MIRA, RULES, Hand, World, make_world
 from walk.faults import Backend, CrashError, Faults
 from walk.tally import Tally, write
 
@@ -28,7 +28,7 @@ from ledger.book import Book, open_memory
 from ledger.errors import ReadOnlyError
 from ledger.log.canonical import format_time, parse_time
 from ledger.nouns import Access, DataForm, Form, GpuForm
-from ledger.streams.request import FINAL, Outcome, Request, Status, Verdict
+from ledger.streams.request import HOLDING, Outcome, Request, Status, Verdict
 from policies.decide import Policy
 from workers.clock import Clock
 from workers.executors.memory import Mood
@@ -39,10 +39,8 @@ GRACE = timedelta(seconds=60)
 RESTART = timedelta(seconds=10)
 HOUR = 3600
 SPANS = (0, 1, 30, 600, 1800, HOUR, 3 * HOUR)
-ADA = "U07ADA"
 BY_PEOPLE = frozenset({"request.released", "request.revoked"})
 GPU, DATA = "gpu:h100-shared", "data:web_clicks"
-HOLDING = frozenset(Status) - FINAL - {Status.SUBMITTED, Status.WAITING}
 
 
 def gpus_of(request: Request) -> int:

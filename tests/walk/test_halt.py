@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from conftest import INES, KOFI, MIRA, TOMAS
+from conftest import ADA, INES, KOFI, MIRA, TOMAS
 
 from bot.errors import Reason, Refused
 from bot.verbs.halting import going_on
@@ -21,7 +21,6 @@ from policies.inforce import adopt
 from workers import hands
 from workers.hands import attend
 
-ADA = "U07ADA"
 POOL = "gpu:h100-shared"
 
 

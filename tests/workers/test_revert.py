@@ -8,7 +8,7 @@ import sys
 from datetime import timedelta
 
 import pytest
-from conftest import INES, KOFI, MIRA, Hand, make_world
+from conftest import ADA, INES, KOFI, MIRA, Hand, make_world
 
 from bot.errors import Reason, Refused
 from ledger.audit import verify_store
@@ -24,7 +24,6 @@ from workers.hands import attend
 from workers.reconcile import reconcile
 from workers.revert import RevertExecutor
 
-ADA = "U07ADA"
 STRANGE = "f" * 32
 
 
