@@ -135,6 +135,7 @@ def test_a_long_chain_of_roles_is_no_trouble():
         "{shipped} || open('/etc/passwd')",
         "{shipped} || r3.sub.__class__ == p3.sub",
         "priority",
+        "allowed unless forbidden",
         "tokens",
     ],
 )
@@ -142,6 +143,7 @@ def test_a_model_that_is_not_ours_is_refused_in_words(rules, model):
     shipped = (rules / "model.conf").read_text().rstrip()
     changed = {
         "priority": shipped.replace("&& !some(where (p.eft == deny))", ""),
+        "allowed unless forbidden": shipped.replace("some(where (p.eft == allow)) && ", ""),
         "tokens": shipped.replace("p  = id, sub, dom,", "p  = id, dom, sub,"),
     }
     (rules / "model.conf").write_text(changed.get(model, model.replace("{shipped}", shipped)))

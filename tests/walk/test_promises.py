@@ -531,6 +531,7 @@ def test_an_unlawful_approval_written_around_the_book_is_found(tmp_path):
     verdict = verify_store(SqliteStore(tmp_path / "l.sqlite3", read_only=True))
     assert verdict.fault is Kind.UNLAWFUL
     assert verdict.bad == book.store.size() - 1
+    assert "the votes do not fill the seats" in verdict.detail
     book.store.close()
 
 

@@ -50,6 +50,18 @@ def test_a_request_that_fails_keeps_no_other_from_ending(world):
     assert world.now(bad).status is Status.ENDED
 
 
+def test_a_nudge_that_fails_as_nobody_thought_of_keeps_no_access_from_being_taken_away(world):
+    waits, over = world.approved(), world.running(slack=TOMAS)
+
+    def nudge(number):
+        assert number == waits.number
+        raise RuntimeError("a fault that nobody thought of")
+
+    world.time.pass_time(hours=3)
+    Clock(world.room, nudge).tick()
+    assert world.now(over).status is Status.ENDED
+
+
 def test_a_lapse_that_cannot_be_entered_keeps_no_access_from_being_taken_away(world, monkeypatch):
     waiting = world.ask(gpus=3)
     world.time.pass_time(hours=23.5)
