@@ -41,6 +41,7 @@ const SIGNS = {
   anchor: [line("M12 8v12.500M8.5 11h7M4.5 13.500c.5 4.5 3.5 7 7.5 7s7-2.5 7.5-7", ACCENT), ["circle", { cx: 12, cy: 5.8, r: 2.2, fill: "none", stroke: ACCENT }]],
   key: [["circle", { cx: 8, cy: 15.5, r: 4, fill: "none", stroke: WARN }], line("M11 12.500L19.5 4M16 7.500l3 3M14 9.500l2 2", WARN)],
   bell: [ground("M6 16.500v-5a6 6 0 0 1 12 0v5l1.5 1.500h-15z", WARN), line("M10.3 20.500h3.4", WARN)],
+  information_source: [ring(ACCENT), line("M12 11.500v5.500M12 7.500v.1", ACCENT)],
   lock: [ground("M6 11h12v9H6z", INK), line("M8.5 11V8a3.5 3.5 0 0 1 7 0v3", INK)],
 };
 
