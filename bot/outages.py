@@ -6,7 +6,7 @@ that was down meanwhile finds out what it missed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -39,23 +39,25 @@ class OutageReports:
     ) -> None:
         self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
         self._voice, self._outages = voice, outages
-        self._known: dict[str, datetime | None] | None = None
+        self._standing: dict[str, Outage] | None = None
 
     def look(self) -> None:
         """Owe what follows from every outage that began or ended since the last look; at a start, from all that was told."""
-        known: dict[str, datetime | None] = {name: each.since for name, each in self._outages.standing().items()}
-        before = self._told() if self._known is None else self._known
-        for backend in sorted(known.keys() | before.keys()):
-            if known.get(backend) != before.get(backend) or self._known is None:
+        before, self._standing = self._standing, self._outages.standing()
+        known = self._told() if before is None else before.keys()
+        for backend in sorted(self._standing.keys() | known):
+            if before is None or _since(self._standing, backend) != _since(before, backend):
                 self._tables.owe(f"{DUTY}:{backend}", self._clock())
                 for request in self._waiting(backend):
                     self._tables.owe(f"request:{request.number}", self._clock())
-        self._known = known
 
     def tell(self, backend: str) -> None:
-        """Make every report about a backend say how it stands, and add a reminder for each hour of an outage."""
+        """Make every report about a backend say how it stood at the last look, and add a reminder for each hour.
+
+        Not how it stands now: what began and ended between two looks would be told and never closed.
+        """
         self._close(backend)
-        outage = self._outages.standing().get(backend)
+        outage = (self._standing or {}).get(backend)
         if outage is None:
             return
         lasted = self._clock() - outage.since
@@ -86,9 +88,9 @@ class OutageReports:
                 message = over(backend, outage, self._voice(posted.viewer))
                 self._slack.show(posted.key, 0, posted.viewer, posted.channel, "", message)
 
-    def _told(self) -> dict[str, datetime | None]:
+    def _told(self) -> set[str]:
         reports = self._tables.messages_like(f"{DUTY}:")
-        return {posted.key.removeprefix(f"{DUTY}:").partition("@")[0]: None for posted in reports}
+        return {posted.key.removeprefix(f"{DUTY}:").partition("@")[0] for posted in reports}
 
     def _waiting(self, backend: str) -> list[Request]:
         """Return the requests that wait for it, oldest first."""
@@ -101,3 +103,8 @@ class OutageReports:
             and each.status in HELD_UP
             and backend in {catalogue.backend(each.form.resource), each.executor}
         ]
+
+
+def _since(standing: Mapping[str, Outage], backend: str) -> datetime | None:
+    outage = standing.get(backend)
+    return None if outage is None else outage.since

@@ -141,6 +141,24 @@ def test_a_second_outage_is_told_anew_and_leaves_the_first_report_closed(dark):
         wait_told(dark, KOFI, "Backend gpu answers again", many=since)
 
 
+def test_what_begins_and_ends_between_two_looks_leaves_no_report_open(dark):
+    """It begins when the first of them has looked and has not told yet."""
+    dark.quiet()
+
+    def begin():
+        dark.room.outages.failed("gpu", dark.clock(), dark.number, "it does not answer")
+        dark.pass_time(seconds=10)
+
+    notifier = dark.made.notifier
+    dark.tables.owe("outage:gpu", dark.clock())
+    notifier.rounds.append(begin)
+    notifier.look()
+    notifier.rounds.remove(begin)
+    dark.room.outages.answered("gpu", dark.clock())
+    notifier.look()
+    assert told(dark, KOFI, "does not answer") == []
+
+
 def test_an_ending_that_cannot_be_confirmed_reads_as_that_and_as_nothing_else(dark):
     attend(dark.room, dark.number)
     card(dark, "does not answer")

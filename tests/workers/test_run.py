@@ -159,7 +159,7 @@ def test_revoking_finds_what_left_its_session_while_its_runner_was_killed(execut
 
 def test_what_cannot_be_ended_is_not_said_to_be_gone(executor, folder, tmp_path, monkeypatch):
     executor.ensure(grant())
-    runner = Runner(folder, sys.executable, "-c", STUBBORN, str(tmp_path / "up"))
+    runner = Runner(folder, sys.executable, "-c", STUBBORN, str(tmp_path / "up"), grace_s=20)  # too late to help
     until((tmp_path / "up").exists)
     with monkeypatch.context() as patch:
         patch.setattr("workers.executors.processes.os.kill", lambda *_: None)
