@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -56,12 +57,18 @@ class Keeping:
         self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
         self._outages = outages
         self._longer = Longer(desk, slack, tables, self.voice)
+        self._turns = tuple(threading.Lock() for _ in range(64))
 
     def refresh(self, number: int) -> datetime | None:
         """Make every message about a request say what is so, and return when to look again though nothing moved.
 
-        One message that Slack does not take keeps no other from being shown; its error is raised at the end.
+        One message that Slack does not take keeps no other from being shown; its error is raised at the end. One thread
+        at a time for a request: who read it earlier must not have the last word.
         """
+        with self._turns[number % len(self._turns)]:
+            return self._refresh(number)
+
+    def _refresh(self, number: int) -> datetime | None:
         request = self._desk.book.request(number)
         if request is None:
             return None

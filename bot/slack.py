@@ -89,7 +89,7 @@ class Slack:
 
         Raises what Slack raises; calling again makes it so, and never makes a second message.
         """
-        with self._turns[hash(key) % len(self._turns)]:
+        with self.turn(key):
             claimed = self._tables.claim(key, request, viewer, channel, thread)
             posted = self._tables.message(key)
             if posted is None:
@@ -102,6 +102,13 @@ class Slack:
                 ts = self._post(posted.channel, thread, key, message)
             self._tables.posted(key, posted.channel, ts, digest)
             return ts
+
+    def turn(self, key: str) -> threading.RLock:
+        """Return what to hold while deciding what the message of `key` says: else an older word may follow a newer one.
+
+        Held for one key at a time: keys share their turns.
+        """
+        return self._turns[hash(key) % len(self._turns)]
 
     def _update(self, channel: str, ts: str, message: Message) -> bool:
         """Whether the message could be changed; one that somebody deleted cannot, and is posted anew."""

@@ -17,7 +17,7 @@ from bot.intake.forms import Unclear, Understood, understand
 from bot.intake.reading import Intent, Reading
 from bot.manners.base import Manners, Spot
 from bot.tables import Draft, State
-from bot.tables.drafts import DRAFT_LIFE
+from bot.tables.drafts import DRAFT_LIFE, key_of
 from ledger.nouns import Form
 from ledger.streams.codec import digest
 
@@ -102,11 +102,12 @@ class Asking(Manners):
 
     def show(self, root: str) -> None:
         """Make the message of a draft say what is so; raises what Slack raises."""
-        draft = self.tables.shown_draft(root)
-        if draft is None or draft.state in {State.SENT, State.SENDING}:
-            return
-        message = self._message(draft)
-        self.slack.show(draft.key, 0, draft.slack, draft.channel, draft.inside, message)
+        key = key_of(root)
+        with self.slack.turn(key):
+            draft = self.tables.shown_draft(root)
+            if draft is None or draft.state in {State.SENT, State.SENDING}:
+                return
+            self.slack.show(key, 0, draft.slack, draft.channel, draft.inside, self._message(draft))
 
     def _message(self, draft: Draft) -> Message:
         if draft.state is State.EXPIRED:
@@ -217,12 +218,11 @@ class Asking(Manners):
 
     def _became(self, draft: Draft, number: int) -> None:
         """The draft's message is the request's card from now on."""
-        key = f"card:{number}"
-        shown = self.tables.message(draft.key)
-        channel, ts = (shown.channel, shown.ts) if shown else (draft.channel, "")
-        self.tables.claim(key, number, "", channel, draft.thread)
-        self.tables.posted(key, channel, ts, "")
-        self.tables.settle_draft(draft.id, State.SENT, number)
+        with self.slack.turn(draft.key):  # whoever shows it as a draft has finished: it must not overwrite the card
+            shown = self.tables.message(draft.key)
+            channel, ts = (shown.channel, shown.ts) if shown else (draft.channel, "")
+            self.tables.claim_at(f"card:{number}", number, channel, ts, draft.thread)
+            self.tables.settle_draft(draft.id, State.SENT, number)
 
     def discard(self, slack: str, draft_id: str, spot: Spot) -> None:
         """Forget a draft; nothing was sent."""

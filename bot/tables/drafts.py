@@ -73,7 +73,12 @@ class Draft:
     @property
     def key(self) -> str:
         """The key of the message that shows it."""
-        return f"ask:{self.root}"
+        return key_of(self.root)
+
+
+def key_of(root: str) -> str:
+    """Return the key of the message that shows the drafts of one root."""
+    return f"ask:{root}"
 
 
 class Drafts:

@@ -59,6 +59,10 @@ class Messages:
         row = (key, request, viewer, channel, "", thread, "")
         return self._do("INSERT OR IGNORE INTO message VALUES (?,?,?,?,?,?,?)", *row).rowcount == 1
 
+    def claim_at(self, key: str, request: int, channel: str, ts: str, thread: str) -> None:
+        """Claim a message that stands already, under another key; in one statement, or whoever came between posts a second."""
+        self._do("INSERT OR IGNORE INTO message VALUES (?,?,'',?,?,?,'')", key, request, channel, ts, thread)
+
     def posted(self, key: str, channel: str, ts: str, shown: str) -> None:
         """Note where a message stands and what it shows."""
         self._do("UPDATE message SET channel = ?, ts = ?, shown = ? WHERE key = ?", channel, ts, shown, key)
