@@ -7,6 +7,9 @@ UV_VERSION := 0.13.9
 STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-tests
 
+# Each of the many processes that tests and demo start would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo play test test-services crash-table schedules guards check bench lock clean help
 
 help: ## What each command does
