@@ -22,7 +22,7 @@ play: $(STAMP) ## The whole story without a browser, checked step by step
 	@$(BIN)/quartermaster demo --play
 
 test: $(TEST_STAMP) ## Every test but the slow ones with services (installs what they need)
-	$(BIN)/pytest -n 3 --dist worksteal --ignore tests/services
+	$(BIN)/pytest -n 4 --dist worksteal --ignore tests/services
 
 test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step, thousands at once
 	$(BIN)/pytest -n 3 --dist loadfile tests/services
