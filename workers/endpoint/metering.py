@@ -43,7 +43,7 @@ class Meter:
         if not choices:
             self._whole = said
         for choice in choices or ():
-            at = choice.get("index", 0)
+            at = _count(choice, "index")
             self._choices[at] = self._choices.get(at, Spent()).at_least(said)
 
     def tokens(self) -> int:
@@ -55,6 +55,7 @@ class Meter:
         return heard + -(-self.call.most * silent // self.call.sequences)
 
 
-def _count(usage: Mapping[str, Any], name: str) -> int:
-    value = usage.get(name)
+def _count(said: Any, name: str) -> int:
+    """Return a number that a server said, 0 for whatever is none."""
+    value = said.get(name) if isinstance(said, dict) else None
     return value if type(value) is int and value > 0 else 0
