@@ -7,3 +7,7 @@ from workers.errors import WorkerError
 
 class WeightsError(WorkerError):
     """Raised when weights are missing, unsafe or not what their digest says; nothing was started with them."""
+
+
+class EvaluationError(WorkerError):
+    """Raised when an evaluation cannot be read, or a version does not answer to it; nothing was routed."""
