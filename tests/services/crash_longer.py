@@ -15,8 +15,11 @@ from workers.errors import BackendError, StaleGrantError
 from workers.room import grant_of
 
 STEPS = ("before-prolong", "after-prolong", "after-prolonged")
+REFUSED = ("before-not-prolonged", "after-not-prolonged")
+"""What a backend that has ended a lease already says no to; it ends when it did before."""
+EVERY = STEPS + REFUSED
 DESK = ("extend before-append", "extend after-append")
-WINDOW_S = 45
+WINDOW_S = 60
 """How long a lease is at first: enough to be killed in, and over before anybody looks."""
 ADDED_S = 3600
 LOOK_S = 0.5
@@ -31,9 +34,9 @@ def kills(scheme, *, dies=(), late=False):
         dies: the steps at which the backend itself is killed.
         late: the backend's answer counts once it was asked again, which the clock does and no worker.
     """
-    yield "worker child", STEPS[:2] if late else STEPS
+    yield "worker child", (*(STEPS[:2] if late else STEPS), *REFUSED)
     yield "worker", STEPS[1:2]
-    yield "clock", STEPS
+    yield "clock", EVERY if scheme == "gpu" else STEPS
     yield "backend", dies
     if scheme == "gpu":
         yield "Valkey", STEPS[1:]
@@ -47,8 +50,16 @@ class Longer:
         self.place = place
         self._found: list[str] = []
         self._before: dict[int, Request] = {}
+        self._refused: set[int] = set()
         self._looks = threading.Thread(target=self._look, daemon=True)
         self._every = threading.Event()
+
+    def spoil(self, number):
+        """Let its backend take it back behind our back, so that it refuses to hold it any longer."""
+        request = self.place.book.request(number)
+        taken = grant_of(replace(request, generation=request.generation + 1))
+        self.place.room.executor_of(request).revoke(taken)
+        self._refused.add(number)
 
     def extend(self, who, number, desk=None):
         """Extend it, and look at it when its old end went by."""
@@ -95,19 +106,34 @@ class Longer:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
-                return list(faults(self.place, before))
+                return list((undone if before.number in self._refused else faults)(self.place, before))
             except BackendError as error:
                 if time.monotonic() > deadline:
                     return [f"its backend does not answer: {error.detail}"]
                 time.sleep(LOOK_S)
 
 
+def _answers(request):
+    """How often it was extended, confirmed and refused."""
+    kinds = Counter(kind.removeprefix("request.") for kind, *_ in request.history)
+    return kinds["extended"], kinds["prolonged"], kinds["not-prolonged"]
+
+
+def undone(place, before):
+    """Yield what is not so of a lease whose backend would not hold it any longer than it did `before`."""
+    request = place.book.request(before.number)
+    if _answers(request) != (1, 0, 1):
+        yield f"{place.life(before.number)}: not extended once and refused once"
+    if (request.not_after, request.form) != (before.not_after, before.form):
+        yield f"it ends at {request.not_after} and not when it did before, at {before.not_after}"
+
+
 def faults(place, before):
     """Yield what is not so of a lease, extended once from what it was `before`: two ends, or the wrong one."""
     request = place.book.request(before.number)
-    kinds = Counter(kind.removeprefix("request.") for kind, *_ in request.history)
-    if (kinds["extended"], kinds["prolonged"], kinds["not-prolonged"]) != (1, 1, 0):
-        yield f"{place.life(before.number)}: not extended once and confirmed once"
+    if _answers(request) != (1, 1, 0):
+        why = request.extension.why if request.extension is not None else ""
+        yield f"{place.life(before.number)}: not extended once and confirmed once. {why}"
     end = before.not_after + timedelta(seconds=ADDED_S)
     if request.status is not Status.RUNNING or request.not_after != end:
         yield f"{request.status} to {request.not_after}, not running to {end}"

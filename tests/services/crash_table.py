@@ -17,14 +17,12 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from conftest import INES, MIRA
 from services import crash_longer
+from services.crash_cases import END, SITES, Case, every_chain
 from services.crash_longer import Longer
-from services.crash_postgres import PostgresSite
-from services.crash_slurm import SlurmSite
 from services.place import RAVI, Place, armed, faults
 
 from ledger import crash
@@ -35,14 +33,7 @@ from workers.embedded import Valkey
 ROOT = Path(__file__).parents[2]
 README = ROOT / "workers" / "README.md"
 MARKS = "<!-- crash table -->", "<!-- end of crash table -->"
-START = ("taken-up", "before-dispatched", "after-dispatched", "before-ensure", "after-ensure")
-LEASE = (*START, "before-started", "after-started")
-CHANGE = (*START, "before-done", "after-done")
-END = ("before-revoke", "after-revoke", "before-settled", "after-settled")
-CLOCK = ("before-expired", "after-expired", *END)
 VICTIMS = ("worker child", "worker", "clock", "Valkey", "desk", "backend")
-SITES = (SlurmSite, PostgresSite)
-"""The real backends that are killed too."""
 TRIES = 5
 OVER = frozenset({Status.ENDED, Status.DONE})
 DESK = """
@@ -65,72 +56,6 @@ else:
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """Kill `victim` when a request of `scheme` comes to `step`."""
-
-    victim: str
-    step: str
-    scheme: str
-
-
-def chains(*, short: bool) -> list[list[Case]]:
-    """Return the cases, those of a chain one after the other; `short` leaves out what only repeats another executor."""
-
-    def of(victim, steps, scheme):
-        return [Case(victim=victim, step=step, scheme=scheme) for step in steps]
-
-    few = ("after-dispatched", "after-ensure", "after-revoke")
-    each = (("gpu", LEASE + END), ("data", LEASE + END), ("deploy", CHANGE))
-    workers = [of("worker child", steps, scheme) for scheme, steps in each]
-    whole = [
-        case
-        for scheme, steps in each
-        for case in of("worker", [s for s in steps if not short or s == few[scheme == "data"]], scheme)
-    ]
-    clock = [*of("clock", CLOCK, "gpu"), *of("clock", CLOCK if not short else CLOCK[3:4], "data")]
-    desk = of(
-        "desk",
-        ("approve before-append", "approve after-append", "release before-append", "release after-append"),
-        "gpu",
-    )
-    valkey = [case for scheme in ("gpu", "data") for case in of("Valkey", ("taken-up", *few, "after-started"), scheme)]
-    return [*workers, whole, [*clock, *desk], valkey]
-
-
-def site_chain(site, *, short: bool) -> list[Case]:
-    """Return the kills of one real backend; `short` keeps one of each victim."""
-    steps = {
-        "worker child": (*site.starts, *site.ends),
-        "worker": (*site.starts, *site.ends),
-        "clock": site.ends,
-        "backend": site.dies,
-    }
-    few = {
-        "worker child": "after-ensure",
-        "worker": "before-ensure",
-        "clock": "after-revoke",
-        "backend": "after-ensure",
-    }
-    return [
-        Case(victim=victim, step=step, scheme=site.scheme)
-        for victim, each in steps.items()
-        for step in each
-        if not short or step == few[victim]
-    ]
-
-
-def longer_chain(scheme, site=None, *, short: bool) -> list[Case]:
-    """Return the kills around an extension; `short` keeps the one between the backend's answer and its entry."""
-    own = {} if site is None else {"dies": site.dies_longer, "late": site.saves_late}
-    cases = [
-        Case(victim=victim, step=step, scheme=scheme)
-        for victim, steps in crash_longer.kills(scheme, **own)
-        for step in steps
-    ]
-    return [case for case in cases if not short or (case.victim, case.step) == ("worker child", "after-prolong")]
-
-
 class Run:
     """One house in which every case is played."""
 
@@ -141,7 +66,7 @@ class Run:
         """Requests that were over before the victim died of them."""
         self.wrong: dict[Case, str] = {}
         self.longer = Longer(self.place)
-        self._broker = threading.Lock()
+        self._broker, self._clocks = threading.Lock(), threading.Lock()
         self._wanted: queue.Queue = queue.Queue()
 
     def play(self, cases):
@@ -217,7 +142,7 @@ class Run:
                 self.place.until_status(number, Status.RUNNING, seconds=60)
                 self.place.order(role, case.step, number, *victims)
                 self.place.desk.release(MIRA, number)
-            elif case.step in crash_longer.STEPS:
+            elif case.step in crash_longer.EVERY:
                 self._lengthen(case, role, number, victims)
             if self._dies(role, case, number):
                 return
@@ -228,6 +153,8 @@ class Run:
         """Extend what runs; without haste where the clock dies of it, so that no worker is there before."""
         place = self.place
         place.until_status(number, Status.RUNNING, seconds=60)
+        if case.step in crash_longer.REFUSED:
+            self.longer.spoil(number)
         place.order(role, case.step, number, *victims)
         desk = place.desk_with(lambda _: None) if role == "clock" else place.desk
         self.longer.extend(MIRA, number, desk)
@@ -235,7 +162,7 @@ class Run:
     def _dies(self, role, case, number):
         """Whether the victims die before the request is over, or its extension is answered to, without them."""
         seen = self.place.orders / f"{role}.{case.step}.reached.{number}"
-        if case.step in crash_longer.STEPS:
+        if case.step in crash_longer.EVERY:
             over = lambda: self.longer.answered(number)  # noqa: E731
         else:
             over = lambda: self.place.status(number) in OVER  # noqa: E731
@@ -245,7 +172,7 @@ class Run:
 
     def _asked(self, case, role, victims):
         """Ask without haste, so that the order stands before anybody moves; then nudge."""
-        place, longer = self.place, case.step in crash_longer.STEPS
+        place, longer = self.place, case.step in crash_longer.EVERY
         ended = role == "clock" and not longer
         with place.asking:
             number = place.book.next_number()
@@ -256,9 +183,11 @@ class Run:
         return number
 
     def _clock(self, case):
-        self._through("clock", case, [crash.ITSELF])
-        self.place.until(lambda: not self.place.crew.alive("clock"))
-        self._start(lambda: self.place.crew.start("clock"))
+        """One at a time: a clock that others kill meanwhile would be at work on this request more than once."""
+        with self._clocks:
+            self._through("clock", case, [crash.ITSELF])
+            self.place.until(lambda: not self.place.crew.alive("clock"))
+            self._start(lambda: self.place.crew.start("clock"))
 
     def _desk(self, case):
         verb, step = case.step.split()
@@ -346,13 +275,6 @@ def publish(every, played, path=README):
         print("Not written: the kills that were left out were never played. `make crash-table` plays them all.")
         return
     write(f"{len(every)} kills, all as they must be, written by `make crash-table`.\n\n{table(every, {})}", path)
-
-
-def every_chain(*, short: bool) -> list[list[Case]]:
-    """Return the chains of the whole table: the kills of each real backend come one after the other, as it is one."""
-    own = [*chains(short=short), *(longer_chain(scheme, short=False) for scheme in ("gpu", "data"))]
-    of_sites = [[*site_chain(site, short=False), *longer_chain(site.scheme, site, short=False)] for site in SITES]
-    return own + of_sites
 
 
 def main():

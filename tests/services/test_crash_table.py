@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from services import crash_table
-from services.crash_table import Case, Run, chains, every_chain, longer_chain, publish, table, write
+from services.crash_cases import Case, chains, every_chain, longer_chain
+from services.crash_table import Run, publish, table, write
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 

@@ -166,6 +166,19 @@ def test_an_extension_that_kills_whoever_tells_of_it_is_settled_and_the_old_end_
     assert world.effects() == ["start", "end"]
 
 
+def test_an_extension_that_two_died_of_is_left_to_a_worker_by_the_clock(world, monkeypatch):
+    request = world.running()
+    world.desk.extend(world.book.people().slack(request.asker), request.number, 3600)
+    for _ in range(2):
+        dies(world, request, monkeypatch)
+    world.nudged.clear()
+    world.clock.tick()
+    assert world.nudged == [request.number]
+    assert world.now(request).confirmed == 1
+    attend(world.room, request.number)
+    assert world.now(request).confirmed == 2
+
+
 def test_a_note_that_a_crash_cut_short_counts_as_one_death(tmp_path):
     (tmp_path / "at-work.7").write_text("")
     with at_work(tmp_path, 7) as attempt:
