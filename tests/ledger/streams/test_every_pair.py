@@ -62,6 +62,7 @@ ENTRIES = {
     "replaced": law.Replaced(by=2),
     "stumbled": law.Stumbled(attempt=1, why="It broke."),
     "disqualified": law.Disqualified(why="The role is gone."),
+    "kept": law.Kept(keeper=LEAD, rule="vote-lead", policy="c" * 64, fails="ask-gpu gpus<=2"),
     "credential shown": law.CredentialShown(holder=ASKER, count=1, verifier=Personal("SCRAM")),
     "credential set": law.CredentialSet(count=1),
     "warned": law.Warned(not_after=END),
@@ -75,7 +76,7 @@ ENTRIES = {
     "not prolonged": law.NotProlonged(generation=2, not_after=END, why="The backend would not."),
 }
 ACTORS = {"submitted": ASKER, "accepted": ASKER, "released": ASKER, "withdrawn": ASKER, "replaced": ASKER}
-ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD, "extension asked": ASKER}
+ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD, "kept": LEAD, "extension asked": ASKER}
 LATE = NOW + timedelta(days=2)
 
 PATHS = {
@@ -101,8 +102,8 @@ LAWFUL = {
     Status.SUBMITTED: {"decided at submit"},
     Status.WAITING: {"reviewed", "lowered", "withdrawn", "lapsed", "replaced"},
     Status.APPROVED: {"decided at dispatch", "reopened", "queued", "dispatched", "failed", "withdrawn", "missed"},
-    Status.STARTING: {"started", "failed", "queued", "stumbled"} | HELD_ENDS,
-    Status.RUNNING: {"warned", "extension asked"} | HELD_ENDS,
+    Status.STARTING: {"started", "failed", "queued", "stumbled", "kept"} | HELD_ENDS,
+    Status.RUNNING: {"warned", "kept", "extension asked"} | HELD_ENDS,
     Status.ENDING: {"not confirmed", "settled"},
     Status.UNCONFIRMED: {"settled"},
 }
