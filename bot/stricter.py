@@ -95,8 +95,8 @@ class Stricter:
         for subject in asked:
             self._ask(request, doubts[-1], subject, asked)
         mine = {_key(doubts[-1], subject) for subject in asked}
-        for posted in self._tables.messages_like(f"{DUTY}:{request.number}:"):
-            if posted.key not in mine:
+        for posted in self._tables.messages(request.number):
+            if posted.key.startswith(f"{DUTY}:") and posted.key not in mine:
                 self._slack.show(
                     posted.key, request.number, posted.viewer, posted.channel, "", self._end(request, posted)
                 )

@@ -68,9 +68,9 @@ def shortfall(policy: Policy, book: Book, request: Request) -> Shortfall | None:
 
 
 def _decided(request: Request) -> Decision | None:
-    """The last decision about it; what the person had besides was looked at for that."""
-    extension = request.extension
-    return extension.decision if extension is not None and extension.decision is not None else request.decision
+    """The last decision that permitted it, or more of it: what the person had besides was looked at for that."""
+    longer = request.extension.decision if request.extension is not None else None
+    return longer if longer is not None and longer.permitted else request.decision
 
 
 def _given(facts: Sequence[Fact]) -> dict[str, int | str]:

@@ -70,7 +70,7 @@ def question(request: Request, doubt: Doubt, voice: Voice) -> Message:
     facts = [
         ("Held by", f"{holder}, {voice.title_of(request.beneficiary)}".rstrip(", ")),
         ("Until", until),
-        ("From", f"{request.form.resource.partition(':')[2]}, {voice.owner(request.form)}"),
+        ("From", f"{request.form.resource.partition(':')[2]} of {voice.owner(request.form)}"),
         ("Approved by", approvers(request, voice)),
         ("Purpose", shown(str(request.purpose))),
     ]

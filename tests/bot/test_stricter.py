@@ -29,6 +29,16 @@ SHORTER = "gpus<=8 hours<=2 cost<=2000,    allow"
 DOUBT = "rules would not allow this"
 
 
+def rules_with(folder, *changes):
+    """Return the policy of a folder, once its rows are changed there."""
+    text = (folder / "policy.csv").read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    (folder / "policy.csv").write_text(text)
+    return Policy.load(folder)
+
+
 class Holding:
     """A house in which Mira holds what Ines approved, and whose rules can be changed."""
 
@@ -54,13 +64,8 @@ class Holding:
 
     def adopts(self, *changes):
         """Adopt the rules with these pieces of policy.csv replaced, as `quartermaster policy adopt` does."""
-        folder = self.stage.house.home / "policies"
-        text = (folder / "policy.csv").read_text()
-        for before, after in changes:
-            assert before in text
-            text = text.replace(before, after)
-        (folder / "policy.csv").write_text(text)
-        adopt(self.stage.house.book, Policy.load(folder), actor="os:test", why="a test")
+        policy = rules_with(self.stage.house.home / "policies", *changes)
+        adopt(self.stage.house.book, policy, actor="os:test", why="a test")
 
     def request(self, number):
         return self.stage.house.book.request(number)
@@ -324,14 +329,6 @@ def test_what_is_held_is_judged_once_for_each_adoption_and_not_at_each_look(doub
     assert judged == [doubted.number]
 
 
-def test_what_else_its_holder_asked_for_since_makes_nothing_fail(holding):
-    """The rule that approved it allows one who holds nothing else; rules that say so too change nothing."""
-    holding.holds("2 h100 for 2 hours so I can retrain churn", approver=None)
-    holding.holds("3 h100 for 3 hours so I can retrain churn", approver=INES)
-    holding.adopts(("hours<=24 cost<=200,", "hours<=24 cost<=250,"))
-    holding.asked_nobody()
-
-
 def test_an_extension_that_a_rule_agreed_to_makes_nothing_fail(holding):
     _, number = holding.holds("2 h100 for 8 hours so I can retrain churn", approver=None)
     extended = holding.stage.front.desk.extend(MIRA, number, 3600, "")
@@ -350,6 +347,35 @@ def test_a_lost_role_still_ends_it_and_asks_nobody(holding):
     Clock(holding.room, lambda _: None).tick()
     holding.wait(number, Status.ENDED)
     assert holding.request(number).end == "request.disqualified"
+
+
+def test_rules_adopted_while_it_is_let_stand_are_looked_at_first(world, rules, monkeypatch):
+    request, desk = world.running(), world.desk
+    world.policy = rules_with(rules, (ENG, FEWER))
+    seen, judge = desk.shortfall(request), desk.shortfall
+    later = rules_with(rules, (FEWER, SHORTER))
+
+    def overtaken(about):
+        found = judge(about)
+        if world.policy is not later:
+            world.policy = later
+            adopt(world.book, later, actor="os:test", why="a test")
+        return found
+
+    monkeypatch.setattr(desk, "shortfall", overtaken)
+    refused = desk.let_stand(INES, request.number, request.form_digest, seen.fails)
+    assert refused.reason is Reason.CHANGED
+    assert world.now(request).keeps == ()
+
+
+def test_a_lease_of_another_form_than_was_seen_is_not_let_stand(world, rules):
+    request = world.running()
+    world.policy = rules_with(rules, (ENG, FEWER))
+    refused = world.desk.let_stand(INES, request.number, "0" * 64, "ask-gpu-eng gpus<=2")
+    assert refused.reason is Reason.CHANGED
+    ended = world.desk.release(MIRA, request.number)
+    late = world.desk.let_stand(INES, request.number, ended.form_digest, "ask-gpu-eng gpus<=2")
+    assert late.reason is Reason.ALREADY_DECIDED
 
 
 def test_a_button_that_was_not_made_here_is_none():
