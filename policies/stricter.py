@@ -19,6 +19,7 @@ from ledger.streams.request import (
     Extended,
     ExtensionDecided,
     NotProlonged,
+    Outcome,
     Request,
     Verdict,
 )
@@ -68,9 +69,13 @@ def shortfall(policy: Policy, book: Book, request: Request) -> Shortfall | None:
 
 
 def _decided(request: Request) -> Decision | None:
-    """The last decision that permitted it, or more of it: what the person had besides was looked at for that."""
-    longer = request.extension.decision if request.extension is not None else None
-    return longer if longer is not None and longer.permitted else request.decision
+    """The last decision by which it is held: what the person had besides was looked at for that.
+
+    An extension that waits or was denied was looked at with what they have now, and is not what is held.
+    """
+    extension = request.extension
+    granted = extension is not None and extension.outcome is Outcome.GRANTED
+    return extension.decision if extension is not None and granted else request.decision
 
 
 def _given(facts: Sequence[Fact]) -> dict[str, int | str]:

@@ -144,9 +144,29 @@ def test_data_that_became_more_sensitive_is_asked_about(world):
     )
 
 
+def small_among_more(world):
+    """Two GPUs that a rule approved, for one who has eight more by now: to hold those, no rule would approve two."""
+    request = world.ask(gpus=2)
+    attend(world.room, request.number)
+    world.running(gpus=8)
+    return request
+
+
 def test_an_extension_that_was_denied_says_nothing_of_what_is_held(world):
-    request = world.running()
+    request = small_among_more(world)
     denied = world.desk.extend(MIRA, request.number, 100 * HOUR, "")
     assert denied.extension.outcome is Outcome.DENIED
     assert fails(world, request, world.policy) is None
-    assert fails(world, request, policy_with((ENG, ENG.replace("gpus<=8", "gpus<=2")))) == "ask-gpu-eng gpus<=2"
+
+
+def test_an_extension_that_waits_says_nothing_of_what_is_held(world):
+    request = small_among_more(world)
+    waits = world.desk.extend(MIRA, request.number, 8 * HOUR, "")
+    assert waits.extension.outcome is Outcome.PENDING
+    assert fails(world, request, world.policy) is None
+
+
+def test_the_rule_that_it_passed_is_named_though_another_is_nearer(world):
+    """Four GPUs are nearer to two than three hours to one."""
+    shorter = policy_with((ENG, ENG.replace("hours<=72", "hours<=1")))
+    assert fails(world, world.running(), shorter) == "ask-gpu-eng hours<=1"

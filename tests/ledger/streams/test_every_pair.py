@@ -185,3 +185,47 @@ def test_a_lease_cannot_be_dispatched_beyond_what_was_approved():
     entry = replace(ENTRIES["dispatched"], not_after=NOW + timedelta(seconds=3601))
     with pytest.raises(UnlawfulError):
         law.evolve(state, entry, Place(at=NOW, actor="svc:worker", version=9))
+
+
+# -- letting stand what stricter rules would not permit
+
+KEPT = ENTRIES["kept"]
+
+
+def let_stand(entry, actor=LEAD, status=Status.RUNNING):
+    state = reach(status)
+    return law.evolve(state, entry, Place(at=NOW, actor=actor, version=state.version + 1))
+
+
+def not_let_stand(entry, actor=LEAD, status=Status.RUNNING):
+    with pytest.raises(UnlawfulError):
+        let_stand(entry, actor, status)
+    return True
+
+
+def test_what_is_let_stand_goes_on_as_before_and_says_who_and_what():
+    before, after = reach(Status.RUNNING), let_stand(KEPT)
+    assert (after.status, after.not_after, after.end) == (Status.RUNNING, before.not_after, None)
+    assert after.keeps == (law.Keep(keeper=LEAD, fails=KEPT.fails, at=NOW),)
+
+
+def test_its_holder_does_not_let_it_stand():
+    assert not_let_stand(replace(KEPT, keeper=ASKER), ASKER)
+
+
+def test_a_person_lets_it_stand_and_in_nobody_elses_name():
+    assert not_let_stand(KEPT, "user:" + "c" * 32)
+
+
+def test_a_program_lets_nothing_stand():
+    assert not_let_stand(replace(KEPT, keeper="svc:desk"), "svc:desk")
+
+
+def test_it_names_the_rule_the_policy_and_what_fails():
+    for missing in ("rule", "policy", "fails"):
+        assert not_let_stand(replace(KEPT, **{missing: ""}))
+
+
+def test_only_what_is_held_is_let_stand():
+    assert not_let_stand(KEPT, status=Status.APPROVED)
+    assert not_let_stand(KEPT, status=Status.ENDING)
