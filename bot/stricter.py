@@ -56,52 +56,61 @@ class Stricter:
             self._tables.owe(f"{RULES}:{self._desk.book.policy().seq}", self._clock())
 
     def look(self, seq: str) -> None:
-        """Judge everything that is held under the rules of entry `seq`, unless others are in force by now."""
-        if int(seq) != self._desk.book.policy().seq:
-            return
-        for number in self._desk.book.requests.open(stage="held"):
-            self.notice(number)
+        """Owe a look at each lease that is held under the rules of entry `seq`, unless others are in force by now.
+
+        Each is a duty of its own: one that cannot be judged keeps no other from being asked about.
+        """
+        if int(seq) == self._desk.book.policy().seq:
+            for number in self._desk.book.requests.open(stage="held"):
+                self._tables.owe(f"{DUTY}:{number}", self._clock())
 
     def notice(self, number: int) -> None:
-        """Judge a request that moved, if it is held; owe the cards when there is, or was, something to ask."""
-        request = self._desk.book.request(number)
+        """Owe a look at a request that moved: to judge it, to close what was asked about it, or to forget it."""
+        request, judged = self._desk.book.request(number), self._tables.judged(number)
         if request is None:
             return
-        if holds(request):
-            self._judge(request)
-        if any(found.fails for found in self._tables.judged(number)):
+        asked = any(found.fails for found in judged)
+        if asked or (request.final and judged) or self._unjudged(request, judged):
             self._tables.owe(f"{DUTY}:{number}", self._clock())
 
-    def _judge(self, request: Request) -> None:
-        """Note what the rules say of it; not again under the same rules and in the same form."""
-        policy, judged = self._desk.book.policy().seq, self._tables.judged(request.number)
-        last = judged[-1] if judged else None
-        if last is not None and (last.policy, last.form) == (policy, request.form_digest):
+    def tell(self, name: str) -> None:
+        """Judge a lease where that is due, and make every card about it true."""
+        request = self._desk.book.request(int(name))
+        if request is None:
             return
-        found = self._desk.shortfall(request)
+        if self._unjudged(request, self._tables.judged(request.number)):
+            self._judge(request)
+        doubts = self._tables.judged(request.number)
+        if any(doubt.fails for doubt in doubts):
+            self._show(request, doubts[-1])
+        if request.final:
+            self._tables.forget_judged(request.number)
+
+    def _unjudged(self, request: Request, judged: list[Judged]) -> bool:
+        """Whether it is held, and was not looked at yet under these rules and in this form."""
+        known = (judged[-1].policy, judged[-1].form) if judged else None
+        return holds(request) and known != (self._desk.book.policy().seq, request.form_digest)
+
+    def _judge(self, request: Request) -> None:
+        """Note what the rules say of it, and since which of them they say so."""
+        policy, judged = self._desk.book.policy().seq, self._tables.judged(request.number)
+        last, found = judged[-1] if judged else None, self._desk.shortfall(request)
         fails, why = (found.fails, found.why) if found is not None else ("", "")
         since = last.since if last is not None and last.fails == fails else policy
         self._tables.judge(
             Judged(request=request.number, since=since, policy=policy, form=request.form_digest, fails=fails, why=why)
         )
 
-    def tell(self, name: str) -> None:
+    def _show(self, request: Request, doubt: Judged) -> None:
         """Show its card to each owner who is asked, and close every other card about this lease in place."""
-        request = self._desk.book.request(int(name))
-        doubts = self._tables.judged(int(name))
-        if request is None or not doubts:
-            return
-        asked = self._asked(request, doubts[-1])
+        asked = self._asked(request, doubt)
         for subject in asked:
-            self._ask(request, doubts[-1], subject, asked)
-        mine = {_key(doubts[-1], subject) for subject in asked}
+            self._ask(request, doubt, subject, asked)
+        mine = {_key(doubt, subject) for subject in asked}
         for posted in self._tables.messages(request.number):
             if posted.key.startswith(f"{DUTY}:") and posted.key not in mine:
-                self._slack.show(
-                    posted.key, request.number, posted.viewer, posted.channel, "", self._end(request, posted)
-                )
-        if request.final:
-            self._tables.forget_judged(request.number)
+                end = self._end(request, posted)
+                self._slack.show(posted.key, request.number, posted.viewer, posted.channel, "", end)
 
     def _asked(self, request: Request, doubt: Judged) -> tuple[str, ...]:
         """Who is asked now: nobody while it passes, or once it was let stand with the same part failing."""

@@ -13,8 +13,9 @@ from bot.errors import Reason, Refused
 from bot.front import Spot
 from ledger.audit import verify_store
 from ledger.streams.codec import entry_of
-from ledger.streams.request import ENTRIES, Status
+from ledger.streams.request import ENTRIES, Status, Verdict
 from policies.decide import Policy
+from policies.errors import PolicyError
 from policies.inforce import adopt
 from workers.app import build_room, take_inventories
 from workers.clock import Clock
@@ -327,6 +328,40 @@ def test_what_is_held_is_judged_once_for_each_adoption_and_not_at_each_look(doub
     doubted.card(INES, "up to 2 hours now")
     doubted.settle()
     assert judged == [doubted.number]
+
+
+def test_what_passes_is_asked_of_nobody_and_forgotten_at_its_end(holding):
+    _, number = holding.holds()
+    holding.adopts(("hours<=24 cost<=200,", "hours<=24 cost<=250,"))
+    holding.asked_nobody()
+    judged = holding.stage.tables.judged
+    assert [each.fails for each in judged(number)] == [""]
+    holding.stage.front.desk.release(MIRA, number)
+    attend(holding.room, number)
+    person(holding, MIRA).wait(lambda: not judged(number))
+
+
+def test_a_lease_that_cannot_be_judged_now_keeps_no_other_waiting_and_is_looked_at_again(holding, monkeypatch):
+    _, first = holding.holds()
+    desk = holding.stage.front.desk
+    form = replace(holding.request(first).form, gpus=3)
+    second = desk.submit(MIRA, form, purpose="churn", said="").number
+    desk.review(INES, second, desk.book.request(second).form_digest, Verdict.APPROVE)
+    attend(holding.room, second)
+    holding.wait(second, Status.RUNNING)
+    found, broken = desk.shortfall, [first]
+
+    def shortfall(request):
+        if request.number in broken:
+            raise PolicyError("policy files", "0", "a test")
+        return found(request)
+
+    monkeypatch.setattr(desk, "shortfall", shortfall)
+    holding.adopts((ENG, FEWER))
+    assert f"REQ-{second}" in text_of(holding.card(INES))
+    broken.clear()
+    holding.stage.pass_time(minutes=2)
+    holding.card(INES, many=2)
 
 
 def test_an_extension_that_a_rule_agreed_to_makes_nothing_fail(holding):
