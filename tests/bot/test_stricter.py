@@ -333,12 +333,15 @@ def test_what_is_held_is_judged_once_for_each_adoption_and_not_at_each_look(doub
 def test_what_passes_is_asked_of_nobody_and_forgotten_at_its_end(holding):
     _, number = holding.holds()
     holding.adopts(("hours<=24 cost<=200,", "hours<=24 cost<=250,"))
+    holding.stage.quiet()
     holding.asked_nobody()
     judged = holding.stage.tables.judged
     assert [each.fails for each in judged(number)] == [""]
     holding.stage.front.desk.release(MIRA, number)
     attend(holding.room, number)
-    person(holding, MIRA).wait(lambda: not judged(number))
+    holding.settle()
+    assert holding.request(number).final
+    assert judged(number) == []
 
 
 def test_a_lease_that_cannot_be_judged_now_keeps_no_other_waiting_and_is_looked_at_again(holding, monkeypatch):
@@ -356,6 +359,7 @@ def test_a_lease_that_cannot_be_judged_now_keeps_no_other_waiting_and_is_looked_
             raise PolicyError("policy files", "0", "a test")
         return found(request)
 
+    holding.asked_nobody()
     monkeypatch.setattr(desk, "shortfall", shortfall)
     holding.adopts((ENG, FEWER))
     assert f"REQ-{second}" in text_of(holding.card(INES))
