@@ -16,6 +16,8 @@ from bot.outages import DUTY as OUTAGE
 from bot.outages import OutageReports
 from bot.settings import SlackSettings
 from bot.slack import Slack, web_client
+from bot.stricter import DUTY as STRICTER
+from bot.stricter import RULES, Stricter
 from bot.tables import Tables
 from bot.trouble import DUTY, Trouble
 from workers.outages import FILE, Outages
@@ -47,6 +49,10 @@ def build_app(
     reports = OutageReports(desk, slack, tables, house.book.clock, notifier.voice, outages)
     notifier.duties[OUTAGE] = reports.tell
     notifier.rounds.append(reports.look)
+    stricter = Stricter(desk, slack, tables, house.book.clock, notifier.voice)
+    notifier.duties |= {STRICTER: stricter.tell, RULES: stricter.look}
+    notifier.beside.append(stricter.notice)
+    notifier.rounds.append(stricter.begin)
     front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):

@@ -22,6 +22,7 @@ from bot.blocks.states import (
     state_line,
     unconfirmed,
 )
+from bot.blocks.stricter import kept_words
 from bot.blocks.words import Voice, shown
 from ledger.nouns import Seat
 from ledger.streams.request import Outcome, Request, Status, Verdict
@@ -145,6 +146,11 @@ def _disqualified(request: Request, event: _Event, _: Missing, voice: Voice) -> 
     return Line(key=str(event.seq), text=disqualified(request, voice), mentions=True)
 
 
+def _kept(request: Request, event: _Event, _: Missing, voice: Voice) -> Line:
+    kept = [seq for kind, _, _, seq in request.history if kind == event.kind]
+    return Line(key=str(event.seq), text=kept_words(request.keeps[kept.index(event.seq)], voice))
+
+
 _SETTLES: Final = {
     Outcome.PENDING: ("request.extension-decided",),
     Outcome.GRANTED: ("request.extended",),
@@ -192,6 +198,7 @@ _LINES: Final[dict[str, _Say]] = {
     "request.done": _done,
     "request.revoked": _revoked,
     "request.disqualified": _disqualified,
+    "request.kept": _kept,
     "request.extension-decided": _extension,
     "request.extension-reviewed": _extension,
     "request.extended": _extension,

@@ -98,6 +98,9 @@ _SENTENCES: Final[dict[Reason, Callable[[Refused, Request | None, Voice], str]]]
         if r.people
         else f"You asked for {_name(r)}, so someone else must decide it."
     ),
+    Reason.OWN_LEASE: lambda r, _, v: f"You hold {_name(r)}, so someone else must let it stand: {_people(r, v)}.",
+    Reason.PASSES: lambda r, *_: f"The rules allow {_name(r)} again. There is nothing to decide.",
+    Reason.KEPT: lambda r, _, v: f"{_people(r, v)} let {_name(r)} stand until its end already. Nothing changed.",
     Reason.ALREADY_VOTED: lambda r, *_: (
         f"You already approved {_name(r)}. The next approval must come from another person."
     ),

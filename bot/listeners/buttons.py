@@ -12,6 +12,7 @@ from bot.blocks import extending, extension, refusals
 from bot.blocks.door import Where
 from bot.blocks.home import Place, export_modal
 from bot.blocks.parts import Ref
+from bot.blocks.stricter import KEEP, Asked
 from bot.errors import Refused
 from bot.evidence import Wish
 from bot.front import Front, Spot
@@ -157,6 +158,14 @@ def _in_modal(kind: str) -> _Handle:
     return handle
 
 
+def _keep(front: Front, body: Body, value: str, spot: Spot) -> None:
+    asked = Asked.parse(value)
+    if asked is None:
+        front.say(_who(body), spot, refusals.STALE)
+    else:
+        front.keep(_who(body), asked, _speak(front, body, spot))
+
+
 def _verb(name: str) -> _Handle:
     def handle(front: Front, body: Body, value: str, spot: Spot) -> None:
         ref = _ref(front, body, value, spot)
@@ -274,6 +283,7 @@ _HANDLERS: Final[dict[str, _Handle]] = {
     "qm_less": _in_modal("less"),
     "qm_deny": _in_modal("deny"),
     "qm_revoke": _in_modal("revoke"),
+    KEEP: _keep,
     "qm_release": _verb("release"),
     extension.EXTEND: _extend,
     f"{extension.EXTEND}_first": _extend,

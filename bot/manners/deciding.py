@@ -8,6 +8,7 @@ from bot.blocks import refusals, verdicts
 from bot.blocks.parts import Block, Ref
 from bot.blocks.password import password_modal
 from bot.blocks.states import plain, state_line
+from bot.blocks.stricter import Asked
 from bot.blocks.words import either
 from bot.errors import Reason, Refused
 from bot.keeping import remindable_at
@@ -31,6 +32,10 @@ class Deciding(Manners):
     def revoke(self, slack: str, ref: Ref, reason: str, spot: Spot) -> str | None:
         """Take away what somebody holds; returns the sentence of a refusal."""
         return self.after(slack, self.desk.revoke(slack, ref.request, reason), spot)
+
+    def keep(self, slack: str, asked: Asked, spot: Spot) -> str | None:
+        """Let stand what stricter rules would not permit; returns the sentence of a refusal."""
+        return self.after(slack, self.desk.let_stand(slack, asked.request, asked.digest, asked.fails), spot)
 
     def verb(self, slack: str, verb: str, number: int, digest: str, spot: Spot) -> str | None:
         """Release, withdraw, accept or remind; returns the sentence of a refusal."""

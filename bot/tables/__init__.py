@@ -16,11 +16,13 @@ from typing import Any, Final
 
 from bot.tables.drafts import SCHEMA as DRAFTS
 from bot.tables.drafts import Draft, Drafts, State
+from bot.tables.judged import SCHEMA as JUDGED
+from bot.tables.judged import Judged, Judgements
 from bot.tables.messages import SCHEMA as MESSAGES
 from bot.tables.messages import Messages, Nudges, Posted
 from ledger.log.canonical import format_time
 
-__all__ = ["Draft", "Nudges", "Owed", "Posted", "State", "Tables"]
+__all__ = ["Draft", "Judged", "Nudges", "Owed", "Posted", "State", "Tables"]
 
 HEARD_FOR: Final = timedelta(days=2)
 """How long a redelivery is known as one; Slack gives up after an hour."""
@@ -43,7 +45,7 @@ class Owed:
     mark: int
 
 
-class Tables(Drafts, Messages):
+class Tables(Drafts, Messages, Judgements):
     """The desk's tables; safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +53,7 @@ class Tables(Drafts, Messages):
         self._tx = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         self._lock = threading.RLock()
         self._tx.execute("PRAGMA journal_mode = WAL")
-        for schema in (_HOUSE, DRAFTS, MESSAGES):
+        for schema in (_HOUSE, DRAFTS, MESSAGES, JUDGED):
             self._tx.executescript(schema)
 
     def close(self) -> None:

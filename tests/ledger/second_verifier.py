@@ -489,6 +489,13 @@ def dispatched(state, actor, body):
     state["is"] = "starting"
 
 
+def kept(state, actor, body):
+    need(state["is"] in {"starting", "running"} and state["form"]["form"] in {"gpu", "data"}, "nothing is held")
+    need(actor == body["keeper"] and actor.startswith("user:"), "a person lets it stand")
+    need(actor not in state["barred"], "nobody lets their own stand")
+    need(body["rule"] and body["policy"] and body["fails"], "a rule, a policy and what fails")
+
+
 def queued(state, actor, body):
     need(state["is"] in {"approved", "queued", "starting"}, "not in line")
     state["is"] = "starting" if state["is"] == "starting" else "queued"
@@ -558,6 +565,7 @@ def not_prolonged(state, actor, body):
 
 STEPS = {
     "request.queued": queued,
+    "request.kept": kept,
     "request.extension-asked": extension_asked,
     "request.extension-decided": extension_decided,
     "request.extension-reviewed": extension_reviewed,

@@ -287,6 +287,10 @@ def review(who, seat, actor=None, **rest):
     return ("request:1001", tale.reviewed(who, seat, **rest), actor or who)
 
 
+def kept(who, **rest):
+    return replace(req.Kept(keeper=who, rule="vote-lead", policy="c" * 64, fails="ask-gpu gpus<=2"), **rest)
+
+
 APPROVE = A[4]
 AUTO = Decision(effect=Effect.PERMIT, rules=("r",), auto=True)
 DENY = Decision(effect=Effect.DENY, rules=("r",))
@@ -376,6 +380,12 @@ UNLAWFUL = {
     "asked to extend before the backend answered": [
         *A, *tale.HELD, *tale.EXTENDED[:5], ("request:1001", tale.more_asked_again(), tale.ASKER)
     ],
+    "the holder lets it stand": [*A, *tale.HELD, ("request:1001", kept(tale.ASKER), tale.ASKER)],
+    "let stand by a service": [*A, *tale.HELD, ("request:1001", kept("svc:desk"), "svc:desk")],
+    "let stand for another": [*A, *tale.HELD, ("request:1001", kept(tale.LEAD), tale.OTHER)],
+    "let stand without a rule": [*A, *tale.HELD, ("request:1001", kept(tale.LEAD, rule=""), tale.LEAD)],
+    "let stand, and nothing fails": [*A, *tale.HELD, ("request:1001", kept(tale.LEAD, fails=""), tale.LEAD)],
+    "let stand, and nothing is held": [*A, ("request:1001", kept(tale.LEAD), tale.LEAD)],
     "an extension of nothing": [*A, *tale.EXTENDED[:1]],
     "approved during a halt": [*A[:4], tale.STOPPED[0], APPROVE],
     "dispatched during a halt": [*A, tale.STOPPED[0], tale.HELD[0]],
@@ -477,6 +487,7 @@ LAWFUL = {
         *tale.HELD,
     ],
     "extended": [*A, *tale.HELD, *tale.EXTENDED],
+    "let stand": [*A, *tale.HELD, ("request:1001", kept(tale.LEAD), tale.LEAD), *tale.EXTENDED],
     "approved once a halt was lifted": [*A[:4], *tale.STOPPED, APPROVE],
     "ended during a halt": [*A, *tale.HELD, tale.STOPPED[0], tale.EXTENDED[-1]],
     "a budget lived in": [

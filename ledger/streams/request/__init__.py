@@ -21,6 +21,7 @@ from ledger.streams.request.entries import (
     EndedUnlogged,
     Expired,
     Failed,
+    Kept,
     Lapsed,
     Lowered,
     Missed,
@@ -56,7 +57,7 @@ from ledger.streams.request.extending import (
     warned_at,
 )
 from ledger.streams.request.fold import evolve
-from ledger.streams.request.state import FINAL, HOLDING, LAPSE_AFTER, Request, Review, Status
+from ledger.streams.request.state import FINAL, HOLDING, LAPSE_AFTER, Keep, Request, Review, Status
 
 __all__ = [
     "ANSWERS",
@@ -80,6 +81,8 @@ __all__ = [
     "ExtensionDecided",
     "ExtensionReviewed",
     "Failed",
+    "Keep",
+    "Kept",
     "Lapsed",
     "Lowered",
     "Missed",

@@ -1,4 +1,7 @@
-"""Every way a request is over: taken back and seen gone, or never begun. A lease never ends early by the clock."""
+"""Every way a request is over: taken back and seen gone, or never begun. A lease never ends early by the clock.
+
+And the one way in which it is said that a lease is not to end: kept, though the rules became stricter.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ledger.streams.request.entries import (
     Disqualified,
     EndedUnlogged,
     Expired,
+    Kept,
     Lapsed,
     Missed,
     NotConfirmed,
@@ -22,7 +26,7 @@ from ledger.streams.request.entries import (
     Withdrawn,
 )
 from ledger.streams.request.extending import lapse
-from ledger.streams.request.state import Request, Status
+from ledger.streams.request.state import Keep, Request, Status
 
 _HELD: Final = frozenset({Status.STARTING, Status.RUNNING})
 
@@ -65,6 +69,15 @@ def disqualified(state: Request, entry: Disqualified, place: Place) -> Request:
     require(place.actor.startswith("svc:"), "a service finds it out")
     require(bool(entry.why), "it says why")
     return replace(_ending(state, entry, place, place.actor), why=entry.why)
+
+
+def kept(state: Request, entry: Kept, place: Place) -> Request:
+    """Not end early, though today's rules would not permit it: somebody else than its holder said so, and of what."""
+    require(state.status in _HELD and state.form.kind is FormKind.LEASE, f"{state.name} is {state.status}")
+    require(place.actor == entry.keeper and entry.keeper.startswith("user:"), "a person lets it stand")
+    require(entry.keeper not in state.barred, "it is for someone else to let it stand")
+    require(bool(entry.rule and entry.policy and entry.fails), "it names its rule, the policy and what fails")
+    return replace(state, keeps=(*state.keeps, Keep(keeper=entry.keeper, fails=entry.fails, at=place.at)))
 
 
 def ended_unlogged(state: Request, entry: EndedUnlogged, place: Place) -> Request:

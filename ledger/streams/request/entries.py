@@ -190,6 +190,21 @@ class Disqualified(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Entry):
+    """Somebody lets a lease stand until its end, though rules adopted since would not permit it.
+
+    `rule` lets the keeper say so, `policy` is the digest of those rules, `fails` the part of them that it does not
+    pass, in the rules' own words and without personal data.
+    """
+
+    kind: ClassVar[str] = "request.kept"
+    keeper: str
+    rule: str
+    policy: str
+    fails: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expired(Entry):
     """The window ended."""
 
@@ -287,6 +302,7 @@ ENTRIES: Final = registry_of(
     CredentialShown,
     CredentialSet,
     Disqualified,
+    Kept,
     Expired,
     Released,
     Revoked,

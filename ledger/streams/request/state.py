@@ -77,6 +77,15 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Who let a lease stand, when, and which part of stricter rules it did not pass then."""
+
+    keeper: str
+    fails: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Where one request stands: the fold of its entries. `since` and `seq` are those of the last entry."""
 
@@ -119,6 +128,7 @@ class Request:
     attempts: int = 0
     stumbles: int = 0
     extension: Extension | None = None
+    keeps: tuple[Keep, ...] = ()
     warned_of: datetime | None = None
     """The end that the holder was told of ahead."""
     credential: str | None = None

@@ -62,6 +62,7 @@ ENTRIES = {
     "replaced": law.Replaced(by=2),
     "stumbled": law.Stumbled(attempt=1, why="It broke."),
     "disqualified": law.Disqualified(why="The role is gone."),
+    "kept": law.Kept(keeper=LEAD, rule="vote-lead", policy="c" * 64, fails="ask-gpu gpus<=2"),
     "credential shown": law.CredentialShown(holder=ASKER, count=1, verifier=Personal("SCRAM")),
     "credential set": law.CredentialSet(count=1),
     "warned": law.Warned(not_after=END),
@@ -75,7 +76,7 @@ ENTRIES = {
     "not prolonged": law.NotProlonged(generation=2, not_after=END, why="The backend would not."),
 }
 ACTORS = {"submitted": ASKER, "accepted": ASKER, "released": ASKER, "withdrawn": ASKER, "replaced": ASKER}
-ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD, "extension asked": ASKER}
+ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD, "kept": LEAD, "extension asked": ASKER}
 LATE = NOW + timedelta(days=2)
 
 PATHS = {
@@ -101,8 +102,8 @@ LAWFUL = {
     Status.SUBMITTED: {"decided at submit"},
     Status.WAITING: {"reviewed", "lowered", "withdrawn", "lapsed", "replaced"},
     Status.APPROVED: {"decided at dispatch", "reopened", "queued", "dispatched", "failed", "withdrawn", "missed"},
-    Status.STARTING: {"started", "failed", "queued", "stumbled"} | HELD_ENDS,
-    Status.RUNNING: {"warned", "extension asked"} | HELD_ENDS,
+    Status.STARTING: {"started", "failed", "queued", "stumbled", "kept"} | HELD_ENDS,
+    Status.RUNNING: {"warned", "kept", "extension asked"} | HELD_ENDS,
     Status.ENDING: {"not confirmed", "settled"},
     Status.UNCONFIRMED: {"settled"},
 }
@@ -184,3 +185,47 @@ def test_a_lease_cannot_be_dispatched_beyond_what_was_approved():
     entry = replace(ENTRIES["dispatched"], not_after=NOW + timedelta(seconds=3601))
     with pytest.raises(UnlawfulError):
         law.evolve(state, entry, Place(at=NOW, actor="svc:worker", version=9))
+
+
+# -- letting stand what stricter rules would not permit
+
+KEPT = ENTRIES["kept"]
+
+
+def let_stand(entry, actor=LEAD, status=Status.RUNNING):
+    state = reach(status)
+    return law.evolve(state, entry, Place(at=NOW, actor=actor, version=state.version + 1))
+
+
+def not_let_stand(entry, actor=LEAD, status=Status.RUNNING):
+    with pytest.raises(UnlawfulError):
+        let_stand(entry, actor, status)
+    return True
+
+
+def test_what_is_let_stand_goes_on_as_before_and_says_who_and_what():
+    before, after = reach(Status.RUNNING), let_stand(KEPT)
+    assert (after.status, after.not_after, after.end) == (Status.RUNNING, before.not_after, None)
+    assert after.keeps == (law.Keep(keeper=LEAD, fails=KEPT.fails, at=NOW),)
+
+
+def test_its_holder_does_not_let_it_stand():
+    assert not_let_stand(replace(KEPT, keeper=ASKER), ASKER)
+
+
+def test_a_person_lets_it_stand_and_in_nobody_elses_name():
+    assert not_let_stand(KEPT, "user:" + "c" * 32)
+
+
+def test_a_program_lets_nothing_stand():
+    assert not_let_stand(replace(KEPT, keeper="svc:desk"), "svc:desk")
+
+
+def test_it_names_the_rule_the_policy_and_what_fails():
+    for missing in ("rule", "policy", "fails"):
+        assert not_let_stand(replace(KEPT, **{missing: ""}))
+
+
+def test_only_what_is_held_is_let_stand():
+    assert not_let_stand(KEPT, status=Status.APPROVED)
+    assert not_let_stand(KEPT, status=Status.ENDING)

@@ -117,6 +117,7 @@ ENTRIES = {
     "request.credential-shown": request.CredentialShown(holder=WHO, count=2, verifier=SOLD),
     "request.credential-set": request.CredentialSet(count=2),
     "request.disqualified": request.Disqualified(why="The role is gone."),
+    "request.kept": request.Kept(keeper=LEAD, rule="vote-lead", policy="c" * 64, fails="ask-gpu-eng gpus<=2"),
     "request.warned": request.Warned(not_after=LATER),
     "request.extension-asked": request.ExtensionAsked(form=GPU, form_digest=digest(GPU), added_s=3600, not_after=LATER),
     "request.extension-decided": request.ExtensionDecided(form_digest=digest(GPU), decision=DECISION),
