@@ -57,15 +57,19 @@ else:
 
 
 class Run:
-    """One house in which every case is played."""
+    """One house in which every case is played.
 
-    def __init__(self, home, sites=()):
+    Args:
+        window_s: how long a lease is before it is extended.
+    """
+
+    def __init__(self, home, sites=(), *, window_s=crash_longer.WINDOW_S):
         self.place = Place(home, sites)
         self.numbers: dict[Case, int] = {}
         self.before: list[int] = []
         """Requests that were over before the victim died of them."""
         self.wrong: dict[Case, str] = {}
-        self.longer = Longer(self.place)
+        self.longer, self._window_s = Longer(self.place), window_s
         self._broker, self._clocks = threading.Lock(), threading.Lock()
         self._wanted: queue.Queue = queue.Queue()
 
@@ -178,7 +182,7 @@ class Run:
             number = place.book.next_number()
             if not longer and (case.step not in END or ended):
                 place.order(role, case.step, number, *victims)
-            seconds = 2 if ended else crash_longer.WINDOW_S if longer else 3600
+            seconds = 2 if ended else self._window_s if longer else 3600
             assert place.ask(case.scheme, seconds, who=RAVI if ended else MIRA) == number
         return number
 
@@ -192,7 +196,7 @@ class Run:
     def _desk(self, case):
         verb, step = case.step.split()
         place = self.place
-        seconds = crash_longer.WINDOW_S if verb == "extend" else 3600
+        seconds = self._window_s if verb == "extend" else 3600
         with place.asking:
             form = GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=4, duration_s=seconds)
             number = self.numbers[case] = place.desk.submit(MIRA, form, purpose="x", said="y").number

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 
 
 def test_killed_at_every_step_every_request_is_over_or_goes_on_and_no_effect_is_doubled(tmp_path):
-    run = Run(tmp_path / "home")
+    run = Run(tmp_path / "home", window_s=25)
     try:
         found = run.play([*chains(short=True), longer_chain("gpu", short=True)])
     finally:
