@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.models.conftest import need_vllm
-from tests.models.serving import MAKER, NotReadyError, model, running, stand_in, vllm, vllm_python
+from tests.models.serving import MAKER, ModelServer, NotReadyError, model, running, stand_in, vllm, vllm_python
 from workers.standin.settings import BEHAVIOUR, Behaviour, read
 
 ENDLESS = {"prompt": "hi", "max_tokens": 900, "ignore_eos": True, "stream": True}
@@ -51,6 +51,8 @@ def assert_the_engine_died(server, lines: list[str]) -> None:
     assert (fault["type"], fault["code"]) == ("InternalServerError", 500)
     assert fault["message"].startswith("EngineCore encountered an issue.")
     assert server.health() == 503
+    after = httpx.post(f"{server.url}/v1/completions", json={"prompt": "hi"}, verify=False)
+    assert (after.status_code, after.json()["error"]["type"]) == (500, "InternalServerError")
     wait_for(lambda: server.process.poll() is not None)
 
 
@@ -85,6 +87,14 @@ def test_what_a_killed_server_leaves_behind_is_ended_too(tmp_path):
         assert orphan in server.family()
     finally:
         server.stop()
+    assert not server.family()
+
+
+def test_children_that_outlive_their_server_are_ended(tmp_path):
+    server = ModelServer(["sh", "-c", "sleep 300 & sleep 300"], tmp_path / "log")
+    server.begin()
+    wait_for(lambda: len(server.family()) == 3)
+    server.stop()
     assert not server.family()
 
 

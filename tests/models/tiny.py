@@ -14,6 +14,7 @@ import ast
 import hashlib
 import json
 import os
+import shutil
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,7 +166,7 @@ def _write(path: Path, value: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Make it beside its place first, so that what lies there is whole, and print its digest."""
+    """Make it beside its place first, so that what lies there is whole whoever else makes it, and print its digest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("seed", type=int)
@@ -176,7 +177,12 @@ def main() -> None:
         make_adapter(half, arguments.seed, arguments.rank)
     else:
         make_model(half, arguments.seed)
-    half.rename(arguments.folder)
+    try:
+        half.rename(arguments.folder)
+    except OSError:
+        shutil.rmtree(half)
+        if not arguments.folder.exists():
+            raise
     print(digest(arguments.folder))
 
 
