@@ -12,7 +12,7 @@ TEST_STAMP := $(VENV)/.ready-tests
 MODELS := .venv-models
 MODELS_PYTHON ?= python3.11
 MODELS_STAMP := $(MODELS)/.ready
-TORCH_LINKS ?= $(shell $(MODELS_PYTHON) -m pip config get global.find-links 2>/dev/null)
+TORCH_LINKS ?= $(or $(PIP_FIND_LINKS),$(shell $(MODELS_PYTHON) -m pip config get global.find-links 2>/dev/null))
 WITH_TORCH = $(foreach place,$(TORCH_LINKS),--find-links $(place))
 
 # Each of the many processes that tests and demo start would compile every module anew.

@@ -41,6 +41,10 @@ class Served:
         lines = [line for line in self.client.get("/metrics").text.splitlines() if line.startswith("vllm:")]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
+    def moved(self, name: str, before: dict[str, float]) -> float:
+        """Return by how much a figure has grown since, over all its labels."""
+        return sum(v - before[k] for k, v in self.figures().items() if k.startswith(f"vllm:{name}{{"))
+
 
 KINDS = ["stand-in", pytest.param("vllm", marks=[pytest.mark.models, pytest.mark.timeout(600)])]
 
@@ -77,10 +81,10 @@ def places(kind, tmp_path_factory):
 @pytest.fixture(scope="session")
 def served(kind, places, tmp_path_factory):
     """One server for the whole contract."""
-    make = vllm if kind == "vllm" else stand_in
+    make, slow = (vllm, ()) if kind == "vllm" else (stand_in, ("--token-s", "0.001"))
     log = tmp_path_factory.mktemp("served") / "server.log"
     with (
-        running(make(places[0], log, "--api-key", KEY)) as server,
+        running(make(places[0], log, "--api-key", KEY, *slow)) as server,
         httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as client,
         httpx.Client(base_url=server.url, timeout=60) as anyone,
     ):

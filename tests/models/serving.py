@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 MAKER = Path(__file__).with_name("tiny.py")
@@ -113,11 +114,7 @@ class ModelServer:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        deadline = time.monotonic() + STOP_S
-        while self.family():
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"still there: {self.family()}")
-            time.sleep(0.05)
+        wait_for(lambda: not self.family(), STOP_S)
 
     def family(self) -> dict[int, str]:
         """Return the living processes of the server's session, and what each calls itself."""
@@ -128,6 +125,15 @@ class ModelServer:
                 if int(session) == self.process.pid and state != "Z":
                     found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         return found
+
+
+def wait_for(what: Callable[[], Any], within_s: float = 60.0) -> Any:
+    """Return what is true as soon as it is."""
+    deadline = time.monotonic() + within_s
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
 
 
 def vllm_python() -> Path:

@@ -12,7 +12,17 @@ import httpx
 import pytest
 
 from tests.models.conftest import need_vllm
-from tests.models.serving import MAKER, ModelServer, NotReadyError, model, running, stand_in, vllm, vllm_python
+from tests.models.serving import (
+    MAKER,
+    ModelServer,
+    NotReadyError,
+    model,
+    running,
+    stand_in,
+    vllm,
+    vllm_python,
+    wait_for,
+)
 from workers.standin.settings import BEHAVIOUR, Behaviour, read
 
 ENDLESS = {"prompt": "hi", "max_tokens": 900, "ignore_eos": True, "stream": True}
@@ -23,14 +33,6 @@ def make(folder, *arguments: str) -> str:
     """Make a model or an adapter and return its digest."""
     command = [vllm_python(), MAKER, folder, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def wait_for(what, within_s: float = 60.0):
-    deadline = time.monotonic() + within_s
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def stream(server) -> list[str]:

@@ -92,5 +92,10 @@ class Reply:
         return body | {"usage": _usage(self.prompts[number // self.call.n].tokens, tokens)} if running else body
 
 
+def tokens_in(chunk: dict[str, Any]) -> int:
+    """Return how many tokens a chunk carries: none where it names the speaker or the cost."""
+    return sum("role" not in choice.get("delta", {}) for choice in chunk["choices"])
+
+
 def _usage(prompt: int, completion: int) -> dict[str, Any]:
     return {"prompt_tokens": prompt, "total_tokens": prompt + completion, "completion_tokens": completion}

@@ -48,15 +48,21 @@ class Figures:
             self._running.dec(sequences)
             self._end.observe(time.monotonic() - begun)
 
-    def answered(self, reply: Reply) -> None:
-        """Count what was written to its end; what a caller left is counted by nobody, as in vLLM."""
+    def read(self, reply: Reply) -> None:
+        """Count the prompts, each as often as it is answered."""
         self._prompt.inc(sum(prompt.tokens for prompt in reply.prompts) * reply.call.n)
+        self._queue.observe(0)
+        self._first.observe(0)
+
+    def wrote(self, tokens: int = 1) -> None:
+        """Count tokens as they are written, whether or not anyone stays to read the rest."""
+        self._generation.inc(tokens)
+        self._between.observe(0)
+
+    def answered(self, reply: Reply) -> None:
+        """Count what came to its end; an answer whose caller left is none, as in vLLM."""
         for answer in reply.answers:
-            self._generation.inc(len(answer.pieces))
             self._success.labels(**self._labels, finished_reason=answer.reason).inc()
-            self._first.observe(0)
-            self._queue.observe(0)
-            self._between.observe(0)
 
     def text(self) -> bytes:
         """Return what `/metrics` shows."""

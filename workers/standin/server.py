@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from workers.standin.answers import DONE, Reply
+from workers.standin.answers import DONE, Reply, tokens_in
 from workers.standin.asking import (
     AdapterName,
     AdapterPlace,
@@ -139,10 +139,12 @@ class StandIn:
             for number in range(call.n)
         ]
         reply = Reply(call=call, model=served.name, prompts=prompts, answers=answers)
+        self.figures.read(reply)
         if call.stream:
             return StreamingResponse(self._stream(reply), media_type="text/event-stream")
         with self.figures.running(len(answers)):
             await asyncio.sleep(self.serving.token_s * max(len(one.pieces) for one in answers))
+        self.figures.wrote(sum(len(one.pieces) for one in answers))
         self.figures.answered(reply)
         return JSONResponse(reply.whole())
 
@@ -157,6 +159,7 @@ class StandIn:
                     yield _event(RefusedError(DEAD, kind="InternalServerError", status=500).body)
                     yield f"data: {DONE}\n\n"
                     return
+                self.figures.wrote(tokens_in(chunk))
                 yield _event(chunk)
                 await asyncio.sleep(self.serving.token_s)
         self.figures.answered(reply)
