@@ -12,12 +12,13 @@ from bot.verbs.ending import Ending
 from bot.verbs.extending import Extending
 from bot.verbs.halting import Halting
 from bot.verbs.reverting import Reverting
+from bot.verbs.shortening import Shortening
 from bot.verbs.showing import Showing
 
 __all__ = ["Desk", "Preview"]
 
 
-class Desk(Reverting, Deciding, Ending, Extending, Halting, Showing):
+class Desk(Reverting, Deciding, Ending, Extending, Shortening, Halting, Showing):
     """The one place where people's intentions become entries.
 
     Args:
