@@ -271,6 +271,8 @@ def test_a_warning_of_an_end_that_was_made_sooner_loses_its_buttons(stage, mira,
     mira.wait(lambda: "Shortened" in now(mira, ts, message))
     assert '"actions"' not in now(mira, ts, message)
     attend(room, number)
+    mira.wait(lambda: "being told" not in now(mira, ts, message))
+    assert '"actions"' not in now(mira, ts, message)
     stage.pass_time(minutes=6)
     Clock(room, stage.nudged.append).tick()
     newer = mira.wait(lambda: within(mira, ts, "qm_extend_first"))
