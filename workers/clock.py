@@ -130,6 +130,7 @@ class Clock:
         elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
             self._attend(request)
         elif unconfirmed(request):
+            self._warn(request, now)
             self._prolong(request, now)
         elif request.status is Status.RUNNING:
             self._warn(request, now)
@@ -139,7 +140,7 @@ class Clock:
             self._hurry(request, now)
 
     def _prolong(self, request: Request, now: datetime) -> None:
-        """Tell the backend of the later end from here: without a broker, too, nothing may end early."""
+        """Tell the backend of its new end from here: without a broker, too, nothing may end early."""
         if self._again(request, now):
             self._attend(request)
 

@@ -141,6 +141,25 @@ def test_the_warning_follows_the_new_end(world, running):
     assert world.now(running).warned_of == after.not_after
 
 
+def test_the_warning_comes_though_the_backend_has_not_heard_of_the_new_end(world, running):
+    world.executor.behave(Mood.DARK)
+    after = shortened(world, running, hours=1)
+    for _ in range(7):
+        world.clock.tick()
+        assert world.now(running).warned_of is None
+        world.time.pass_time(minutes=7)
+    world.clock.tick()
+    assert (world.now(running).warned_of, world.now(running).confirmed) == (after.not_after, 1)
+
+
+def test_an_end_that_the_backend_may_still_undo_is_not_announced(world, running):
+    world.executor.behave(Mood.DARK)
+    world.desk.extend(MIRA, running.number, 60)
+    world.time.pass_time(hours=2, minutes=50)
+    world.clock.tick()
+    assert world.now(running).warned_of is None
+
+
 def test_data_is_given_back_sooner_too(world):
     form = DataForm(resource="data:web_clicks", access=Access.READ, duration_s=24 * HOUR)
     request = world.desk.submit(MIRA, form, purpose="x", said="y")

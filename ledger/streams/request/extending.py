@@ -25,6 +25,8 @@ WARN_LEAST: Final = timedelta(minutes=15)
 WARN_MOST: Final = timedelta(hours=24)
 ANSWERS: Final = frozenset({"request.started", "request.prolonged", "request.not-prolonged", "request.credential-set"})
 """Kinds of entries after which it is settled until when a lease is held: the holder is warned of that end next."""
+_SETTLED: Final = ANSWERS | {"request.shortened"}
+"""A sooner end is settled before the backend answers, which is told of it first."""
 
 
 class Outcome(StrEnum):
@@ -164,8 +166,8 @@ def warn_at(since: datetime, end: datetime) -> datetime:
 
 
 def held_since(state: Request) -> datetime | None:
-    """Return when the backend of a lease last answered: from then on it is held until its end; None before that."""
-    return next((at for kind, at, *_ in reversed(state.history) if kind in ANSWERS), None)
+    """Return since when a lease is held until its end: its backend answered, or its holder shortened it; else None."""
+    return next((at for kind, at, *_ in reversed(state.history) if kind in _SETTLED), None)
 
 
 def warned_at(state: Request) -> datetime | None:
