@@ -33,6 +33,11 @@ class Attempt:
         return self.before > 1
 
 
+def deaths(folder: Path, number: int) -> int:
+    """Return how many died over request `number` in a row; whoever is at work on it now counts as one."""
+    return _read(folder / f"at-work.{number}")
+
+
 @contextmanager
 def at_work(folder: Path, number: int) -> Iterator[Attempt]:
     """Note that this process is at work on request `number`, until it is done or has raised.

@@ -33,6 +33,7 @@ from ledger.streams.request import (
     Warned,
     warned_at,
 )
+from workers.attempts import deaths
 from workers.deadlines import lapsed, missed
 from workers.eligibility import Eligibility, disqualify
 from workers.entering import enter
@@ -55,6 +56,8 @@ NUDGE_AGAIN: Final = timedelta(seconds=5)
 """How soon a request that is still due is nudged again."""
 NUDGE_RARELY: Final = timedelta(seconds=40)
 """How rarely a request that does not move is nudged at last: with thousands in line, messages must not outrun work."""
+SPARED: Final = 2
+"""After how many deaths over an extension the clock leaves it to a worker."""
 PATIENCE_S: Final = 5.0
 """How long a tick waits for what it began; what takes longer goes on beside the next ticks."""
 LOCK_S: Final = 1.0
@@ -140,9 +143,14 @@ class Clock:
             self._hurry(request, now)
 
     def _prolong(self, request: Request, now: datetime) -> None:
-        """Tell the backend of its new end from here: without a broker, too, nothing may end early."""
+        """Tell the backend of its new end from here: without a broker, too, nothing may end early.
+
+        What was noted in two deaths is left to a worker, which holds nothing else: a clock that dies of one extension
+        takes the others with it, and they would all be settled with their old ends.
+        """
         if self._again(request, now):
-            self._attend(request)
+            spared = deaths(self._room.locks, request.number) >= SPARED
+            self._nudge(request.number) if spared else self._attend(request)
 
     def _warn(self, request: Request, now: datetime) -> None:
         """Tell the holder ahead, once for each end; what is due may be looked at sooner, and is not told sooner."""

@@ -34,7 +34,7 @@ from workers.errors import BackendError, OccupiedError, StaleGrantError
 from workers.executors.base import Executor, MayBeUnusable, Pending
 from workers.line import NOT_ANY_MORE, WAITED_OUT, differs, dispatch_again, runs_out, waited, waited_out
 from workers.passwords import set_password
-from workers.prolonging import prolong, unconfirmed
+from workers.prolonging import prolong, stop_prolonging, unconfirmed
 from workers.revert import closing
 from workers.room import Room, grant_of, usage_of
 from workers.stumbling import DIED, count, end, give_up, given_up, stumble, taken_back, told
@@ -82,7 +82,7 @@ def _step(room: Room, number: int, attempt: Attempt) -> None:
     elif request.status is Status.STARTING:
         _look_again(room, request, attempt)
     elif unconfirmed(request):
-        prolong(room, request)
+        (stop_prolonging if attempt.before >= GIVE_UP else prolong)(room, request)
     elif request.status is Status.RUNNING:
         set_password(room, request)
     elif request.status in {Status.ENDING, Status.UNCONFIRMED}:

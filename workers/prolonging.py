@@ -3,6 +3,7 @@
 `Extended` and `Shortened` order it; only the backend's own answer is entered. One that answers and refuses to hold a
 lease longer gets the old end back; one that does not answer is asked again: the lease then ends when the ledger says, or
 as soon as the backend says it did. What its holder shortened ends then whatever the backend answers.
+One that a crash makes forget is asked again too, until it can forget the new end no more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from ledger import crash
 from ledger.book import Write
 from ledger.nouns import GpuForm
 from ledger.streams.pool import Rebooked
@@ -19,13 +21,14 @@ from policies import budgets
 from policies.errors import PolicyError
 from workers.entering import enter, pool_name, write_of
 from workers.errors import BackendError, StaleGrantError
-from workers.executors.base import Executor, Observation, Pending
+from workers.executors.base import Executor, Observation, Pending, SavesLate
 from workers.room import WORKER, Room, grant_of
 
 logger = structlog.get_logger(__name__)
 
 WOULD_NOT: Final = "{} would not hold it any longer. It ends when it did before."
 ENDED_IT: Final = "{} had ended it already."
+DIED: Final = "Whoever told {} of it died, again and again. It ends when it did before."
 
 
 def unconfirmed(request: Request) -> bool:
@@ -42,13 +45,25 @@ def prolong(room: Room, request: Request) -> None:
     if _over(room, request) or not _sealed(room, request):
         return  # the clock ends it; the sweep comes again
     try:
+        crash.point("before-prolong", request.number)
         said = executor.ensure(grant_of(request))
+        crash.point("after-prolong", request.number)
     except StaleGrantError:
         _undo_extension(room, request, ENDED_IT.format(executor.name))
     except BackendError as error:
         _refused(room, request, executor, error.detail)
     else:
-        _answered(room, request, said)
+        if not isinstance(executor, SavesLate) or executor.kept(grant_of(request)):
+            _answered(room, request, said)
+
+
+def stop_prolonging(room: Room, request: Request) -> None:
+    """Settle what kills whoever carries it on: a clock that dies of one extension ends nothing else either.
+
+    A sooner end needs no settling: it stands, and the clock takes the lease back then.
+    """
+    if request.extension is not None and request.extension.outcome is Outcome.GRANTED:
+        undo(room, request, request.extension, DIED.format(request.executor))
 
 
 def _answered(room: Room, request: Request, said: object) -> None:
@@ -85,7 +100,9 @@ def undo(room: Room, request: Request, extension: Extension, why: str) -> None:
         if booking is not None and extension.before > booking.start:
             back = Rebooked(request=request.number, end=extension.before)
             writes.append(Write(stream=f"pool:{name}", expected=pool.version, entries=(back,), actor=WORKER))
+    crash.point("before-not-prolonged", request.number)
     room.book.append(*writes, *_reserving_less(room, request, extension))
+    crash.point("after-not-prolonged", request.number)
 
 
 def _reserving_less(room: Room, request: Request, extension: Extension) -> list[Write]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import asking, ledger, policies, workers
+from tests.bench import asking, endpoint, ledger, policies, workers
 
 
 def main() -> None:
@@ -21,6 +21,8 @@ def main() -> None:
             table.add_row(*row)
         name = f"asking with {asking.MANY:,} open requests against {asking.FEW}"
         table.add_row(name, f"{asking.ratio(Path(folder)):.2f}", "<= 1.2")
+        for row in endpoint.rows(Path(folder)):
+            table.add_row(*row)
         for name, measure, reach in policies.ROWS:
             table.add_row(name, f"{measure(Path(folder)):.2f}", reach)
     Console().print(table)

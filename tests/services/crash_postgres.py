@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import psycopg
-from services import postgres, warehouse
+from services import crash_longer, postgres, warehouse
 
 from ledger.nouns import Access, DataForm
 from ledger.streams.request import Status
@@ -35,6 +35,7 @@ class PostgresSite:
     starts = ("after-dispatched", "before-ensure", "after-ensure")
     ends = ("before-revoke", "after-revoke")
     dies = ("before-ensure", "after-ensure", *ends)
+    dies_longer, saves_late = crash_longer.STEPS, False
 
     def __init__(self, server):
         self.server, self.administrator = server, warehouse.claims_on(server)

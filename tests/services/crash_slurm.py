@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 from conftest import MIRA
+from services import crash_longer
 from services.place import RAVI
 
 from ledger.nouns import GpuForm
@@ -38,6 +39,7 @@ class SlurmSite:
     starts = ("after-dispatched", "before-ensure", "after-ensure")
     ends = ("before-revoke", "after-revoke")
     dies = ("after-ensure", *ends)
+    dies_longer, saves_late = crash_longer.STEPS[:2], True
 
     def __init__(self, cluster):
         self.cluster = cluster

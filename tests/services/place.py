@@ -29,6 +29,7 @@ RULES = Path(__file__).parents[2] / "policies"
 OPEN = {
     "policy.csv": (
         ("gpus<=2 hours<=8 cost<=50 held_gpus<=2 open_requests<=3", "gpus<=2"),
+        ("hours<=24 cost<=300 held_gpus<=4 open_requests<=3", "hours<=24"),
         ("level==0 open_requests<=10", "level<=3"),
         ("level>=1,", "level>=9,"),
         ("level>=2,   allow, dpo:1", "level>=9,   allow, dpo:1"),

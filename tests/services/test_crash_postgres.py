@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 from conftest import MIRA
+from services.crash_cases import site_chain
 from services.crash_postgres import PostgresSite
-from services.crash_table import Run, site_chain
+from services.crash_table import Run
 from services.place import faults
 from services.postgres import postgres_server  # noqa: F401 - a fixture
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from services.crash_cases import site_chain
 from services.crash_slurm import SlurmSite
-from services.crash_table import Run, site_chain
+from services.crash_table import Run
 
 pytestmark = [pytest.mark.services, pytest.mark.slurm, pytest.mark.timeout(200)]
 

@@ -352,6 +352,17 @@ def test_a_backend_that_does_not_answer_is_asked_again_and_nothing_ends_early(wo
     assert world.effects() == ["start"]
 
 
+def test_a_backend_that_may_yet_forget_the_new_end_is_asked_again_before_anybody_is_told(world, running):
+    extended(world, running)
+    kept = [True, False]
+    world.executor.kept = lambda _grant: kept.pop()
+    attend(world.room, running.number)
+    assert world.now(running).confirmed == 1
+    world.clock.tick()
+    assert world.now(running).confirmed == 2
+    assert world.effects() == ["start"]
+
+
 def test_a_crash_between_extended_and_prolonged_is_swept_by_the_clock_alone(world, running, monkeypatch):
     extended(world, running)
     with monkeypatch.context() as patch:

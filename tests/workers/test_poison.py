@@ -150,6 +150,35 @@ def test_what_kills_its_worker_while_it_is_taken_back_is_left_a_while_and_not_co
     assert attend(world.room, request.number) is Status.ENDED
 
 
+def test_an_extension_that_kills_whoever_tells_of_it_is_settled_and_the_old_end_stands(world, monkeypatch):
+    request = world.running()
+    after = world.desk.extend(world.book.people().slack(request.asker), request.number, 3600)
+    assert after.not_after > request.not_after
+    for _ in range(GIVE_UP):
+        dies(world, request, monkeypatch)
+        assert "not-prolonged" not in kinds(world, request)
+    assert attend(world.room, request.number) is Status.RUNNING
+    assert kinds(world, request)[-1] == "not-prolonged"
+    assert world.now(request).not_after == request.not_after
+    world.time.pass_time(hours=3)
+    world.clock.tick()
+    assert world.now(request).status is Status.ENDED
+    assert world.effects() == ["start", "end"]
+
+
+def test_an_extension_that_two_died_of_is_left_to_a_worker_by_the_clock(world, monkeypatch):
+    request = world.running()
+    world.desk.extend(world.book.people().slack(request.asker), request.number, 3600)
+    for _ in range(2):
+        dies(world, request, monkeypatch)
+    world.nudged.clear()
+    world.clock.tick()
+    assert world.nudged == [request.number]
+    assert world.now(request).confirmed == 1
+    attend(world.room, request.number)
+    assert world.now(request).confirmed == 2
+
+
 def test_a_note_that_a_crash_cut_short_counts_as_one_death(tmp_path):
     (tmp_path / "at-work.7").write_text("")
     with at_work(tmp_path, 7) as attempt:

@@ -102,6 +102,19 @@ class MayBeUnusable(Protocol):
 
 
 @runtime_checkable
+class SavesLate(Protocol):
+    """An executor whose backend, when it crashes, forgets what it answered to a moment ago."""
+
+    def kept(self, grant: Grant) -> bool:
+        """Return whether the backend has held the grant as the last `ensure` left it for longer than it forgets.
+
+        Raises:
+            BackendError: nobody can say.
+        """
+        ...
+
+
+@runtime_checkable
 class TakesVerifiers(Protocol):
     """An executor whose grants are logins with a password of which it is told the verifier alone."""
 

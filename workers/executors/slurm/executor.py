@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,6 +47,8 @@ from workers.executors.slurm.wording import why
 
 UNSURE: Final = timedelta(seconds=60)
 """How long a submission that got no answer may still arrive."""
+SAVED: Final = timedelta(seconds=6)
+"""After how long slurmctld has on its disk what it did: it writes every 5 s, and forgets the rest when it is killed."""
 _LOOKS: Final = 30
 _BETWEEN_LOOKS_S: Final = 0.1
 
@@ -89,10 +92,21 @@ class SlurmExecutor:
             holder = self._holder(grant)
             jobs = self._usable(grant, holder)
             until = note_of(grant).until
-            record = replace(record, seen=grant.generation, until=until, user=holder.user, gpus=gpus.total)
+            since = record.held_since if self._stands(grant, gpus, jobs) else 0
+            record = replace(
+                record, seen=grant.generation, until=until, user=holder.user, gpus=gpus.total, held_since=since
+            )
             self._records.write(grant.key, record)
             self._converge(grant, record, holder, gpus, jobs)
-            return self._answer(grant, holder, gpus)
+            said = self._answer(grant, holder, gpus)
+            self._note_held(grant.key, said)
+            return said
+
+    def kept(self, grant: Grant) -> bool:
+        """Return whether the allocation was as granted for so long that no crash of slurmctld undoes it."""
+        record = self._records.read(grant.key)
+        saved = record.held_since + SAVED.total_seconds() <= self._clock().timestamp()
+        return record.seen == grant.generation and record.held_since > 0 and saved
 
     def observe(self, grant: Grant) -> Observation:
         """Return whether Slurm shows anything of the key: what is still ending is held."""
@@ -195,11 +209,26 @@ class SlurmExecutor:
         now, start = self._clock(), form_of(grant).start
         return now if start is None else max(now, start)
 
+    def _stands(self, grant: Grant, gpus: Gpus, jobs: Sequence[Job]) -> bool:
+        """Whether nothing is left to tell Slurm of the grant."""
+        keep = the_one([job for job in jobs if can_become(job, gpus)])
+        return keep is not None and self._as_granted(keep, grant, gpus)
+
+    def _note_held(self, key: str, said: Receipt | Pending) -> None:
+        """Note when it was first seen held; whoever changes it afterwards takes the note away beforehand."""
+        record = self._records.read(key)
+        if isinstance(said, Receipt) and record.held_since == 0:
+            self._records.write(key, replace(record, held_since=math.ceil(self._clock().timestamp())))
+
+    def _as_granted(self, job: Job, grant: Grant, gpus: Gpus) -> bool:
+        note = note_of(grant)
+        return job.note == note and job.gpus == gpus and limit_fits(job, note.end, self._begin(grant))
+
     def _correct(self, job: Job, grant: Grant, gpus: Gpus) -> None:
         """Write the grant's note, end and devices into a job, if they are not what it has."""
-        note, begin = note_of(grant), self._begin(grant)
-        if job.note == note and job.gpus == gpus and limit_fits(job, note.end, begin):
+        if self._as_granted(job, grant, gpus):
             return
+        note, begin = note_of(grant), self._begin(grant)
         fewer = None if job.gpus == gpus else gpus
         self._client.change(job, Change(note=note, minutes=limit_for(job, note.end, begin), gpus=fewer))
 

@@ -31,6 +31,7 @@ class Record:
         until: the end of the newest generation, whole seconds since 1970, 0 for none.
         user: whose allocation it is on the cluster.
         gpus: devices of the newest generation.
+        held_since: since when the newest generation was seen held as granted, seconds since 1970; 0 for not yet.
         unsure_until: until when a submission without an answer may still arrive, seconds since 1970; 0 when none is under way.
     """
 
@@ -39,6 +40,7 @@ class Record:
     until: int = 0
     user: str = ""
     gpus: int = 0
+    held_since: int = 0
     unsure_until: int = 0
 
     @property

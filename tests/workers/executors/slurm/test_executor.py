@@ -219,6 +219,54 @@ def test_an_extension_keeps_the_allocation(executor, slurm, grant):
     assert job.note.generation == 2
 
 
+def test_an_extension_is_kept_once_slurm_had_the_time_to_save_it(executor, grant, clock):
+    executor.ensure(grant())
+    clock.pass_time(minutes=1)
+    longer = later(grant(), minutes=30)
+    executor.ensure(longer)
+    clock.pass_time(seconds=5)
+    executor.ensure(longer)
+    assert not executor.kept(longer)
+    clock.pass_time(seconds=1)
+    executor.ensure(longer)
+    assert executor.kept(longer)
+
+
+def test_an_extension_that_a_crash_made_slurm_forget_is_told_again_and_not_kept_yet(executor, slurm, grant, clock):
+    first = grant()
+    executor.ensure(first)
+    (saved,) = live(slurm)
+    longer = later(first, minutes=30)
+    executor.ensure(longer)
+    slurm.put(saved)
+    clock.pass_time(seconds=10)
+    executor.ensure(longer)
+    (job,) = live(slurm)
+    assert job.note.generation == 2
+    assert not executor.kept(longer)
+    clock.pass_time(seconds=6)
+    executor.ensure(longer)
+    assert executor.kept(longer)
+
+
+def test_whoever_was_killed_while_telling_slurm_did_not_see_it_held(executor, slurm, grant, clock, monkeypatch):
+    executor.ensure(grant())
+    clock.pass_time(minutes=1)
+    longer = later(grant(), minutes=30)
+    real = slurm.change
+
+    def killed(job, change):
+        real(job, change)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(slurm, "change", killed)
+        executor.ensure(longer)
+    clock.pass_time(seconds=10)
+    executor.ensure(longer)
+    assert not executor.kept(longer)
+
+
 def test_fewer_gpus_change_what_waits_and_replace_what_runs(executor, slurm, grant):
     executor.ensure(grant(4))
     executor.ensure(grant(4, number=2))

@@ -1,0 +1,155 @@
+"""What the governed endpoint adds to a call: the same server called directly and through it, each round one of both.
+
+Caller, endpoint and server are processes of their own that share the machine's cores, as they did where the figures to
+reach were measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import socket
+import statistics
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route as At
+
+from workers.endpoint.calls import Bounds, Route, Served
+from workers.endpoint.counters import Counters
+from workers.endpoint.holders import Budget, Holder
+from workers.endpoint.routes import Routes, Share, Upstream
+from workers.endpoint.server import Endpoint
+
+ROUNDS = 300
+STREAMS = 8
+PIECES = 20
+CALL = {"model": "m", "messages": [{"role": "user", "content": "hello " * 50}], "max_tokens": 20}
+USAGE = {"prompt_tokens": 60, "completion_tokens": 20, "total_tokens": 80}
+
+
+def rows(folder: Path) -> list[tuple[str, str, str]]:
+    """Return what is added at one caller and at eight streams, milliseconds at the median."""
+    context = multiprocessing.get_context("spawn")
+    sockets = [_listen() for _ in range(2)]
+    server, endpoint = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets)
+    running = [
+        context.Process(target=_serve_model, args=(sockets[0],), daemon=True),
+        context.Process(target=_serve_endpoint, args=(sockets[1], folder / "tokens.sqlite3", server), daemon=True),
+    ]
+    for each in running:
+        each.start()
+    try:
+        one, first = asyncio.run(_measure(server, endpoint))
+    finally:
+        for each in running:
+            each.terminate()
+            each.join(10)
+    return [
+        ("endpoint: ms added to a call, p50", f"{one:.2f}", "<= 3"),
+        (f"endpoint: ms added to the first token, {STREAMS} streams, p50", f"{first:.2f}", "<= 3"),
+    ]
+
+
+async def _measure(server: str, endpoint: str) -> tuple[float, float]:
+    async with aiohttp.ClientSession(headers={"authorization": "Bearer x"}) as client:
+        for url in (server, endpoint):
+            await _ready(client, url)
+        calls = {url: list[float]() for url in (server, endpoint)}
+        streams = {url: list[float]() for url in (server, endpoint)}
+        for _ in range(ROUNDS):
+            for url, taken in calls.items():
+                taken.append(await _call(client, url))
+        for _ in range(ROUNDS // STREAMS):
+            for url, taken in streams.items():
+                taken.extend(await asyncio.gather(*(_first(client, url) for _ in range(STREAMS))))
+    added = (statistics.median(each[endpoint]) - statistics.median(each[server]) for each in (calls, streams))
+    one, first = (1000 * seconds for seconds in added)
+    return one, first
+
+
+async def _ready(client: aiohttp.ClientSession, url: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            await _call(client, url)
+        except aiohttp.ClientError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+async def _call(client: aiohttp.ClientSession, url: str) -> float:
+    began = time.perf_counter()
+    async with client.post(url + Route.CHAT, data=orjson.dumps(CALL)) as answer:
+        answer.raise_for_status()
+        await answer.read()
+    return time.perf_counter() - began
+
+
+async def _first(client: aiohttp.ClientSession, url: str) -> float:
+    began = time.perf_counter()
+    async with client.post(url + Route.CHAT, data=orjson.dumps({**CALL, "stream": True})) as answer:
+        answer.raise_for_status()
+        await answer.content.readany()
+        taken = time.perf_counter() - began
+        await answer.read()
+    return taken
+
+
+def _listen() -> socket.socket:
+    """A socket that says it is TCP's: asyncio sets TCP_NODELAY on no other, and each answer would wait 40 ms."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
+def _run(listener: socket.socket, app: Starlette) -> None:
+    config = uvicorn.Config(app, log_config=None, access_log=False)
+    asyncio.run(uvicorn.Server(config).serve([listener]))
+
+
+def _serve_model(listener: socket.socket) -> None:
+    async def answer(request):  # type: ignore[no-untyped-def]
+        body = orjson.loads(await request.body())
+        if body.get("stream"):
+            return StreamingResponse(_pieces(), media_type="text/event-stream")
+        return JSONResponse({"model": "m", "choices": [{"index": 0, "message": {"content": "hi"}}], "usage": USAGE})
+
+    _run(listener, Starlette(routes=[At(Route.CHAT, answer, methods=["POST"])]))
+
+
+async def _pieces():  # type: ignore[no-untyped-def]
+    for made in range(PIECES):
+        piece = {
+            "model": "m",
+            "choices": [{"index": 0, "delta": {"content": "word"}}],
+            "usage": {**USAGE, "completion_tokens": made},
+        }
+        yield b"data: " + orjson.dumps(piece) + b"\n\n"
+        await asyncio.sleep(0.002)
+    yield b"data: [DONE]\n\n"
+
+
+class _Anybody:
+    def holder(self, _token: str) -> Holder:
+        budgets = (Budget(name="key", title="key"), Budget(name="team", title="team"))
+        return Holder(key="1", models=frozenset({"m"}), budgets=budgets)
+
+
+def _serve_endpoint(listener: socket.socket, path: Path, server: str) -> None:
+    counters, routes = Counters(path), Routes()
+    for name in ("key", "team"):
+        counters.allow(name, 10**9)
+    served = Served(name="m", bounds=Bounds(context=4096, output=512))
+    routes.swap({"m": (Share(upstream=Upstream(url=server, version="v", served=served), percent=100),)})
+    _run(listener, Endpoint(_Anybody(), routes, counters, lambda: datetime.now(UTC)).app())

@@ -1,0 +1,36 @@
+"""Who calls: what the endpoint must know of a key, from wherever keys are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A budget of tokens: its name in the counters, and how people call it."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whoever a key was granted to.
+
+    Args:
+        key: names the grant; never the key itself.
+        models: what may be asked of.
+        budgets: what each call takes from, all of them.
+    """
+
+    key: str
+    models: frozenset[str]
+    budgets: tuple[Budget, ...]
+
+
+class Keys(Protocol):
+    """Where keys are kept. Asked for every call, so that one that was revoked is refused at once."""
+
+    def holder(self, token: str) -> Holder:
+        """Return who holds a key; raises CallError, 401, with words that say what to do."""

@@ -1,0 +1,1 @@
+"""Models under governance: versions by the digest of their weights."""
