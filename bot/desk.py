@@ -13,12 +13,13 @@ from bot.verbs.extending import Extending
 from bot.verbs.halting import Halting
 from bot.verbs.letting import Letting
 from bot.verbs.reverting import Reverting
+from bot.verbs.shortening import Shortening
 from bot.verbs.showing import Showing
 
 __all__ = ["Desk", "Preview"]
 
 
-class Desk(Reverting, Deciding, Ending, Letting, Extending, Halting, Showing):
+class Desk(Reverting, Deciding, Ending, Letting, Extending, Shortening, Halting, Showing):
     """The one place where people's intentions become entries.
 
     Args:

@@ -1,4 +1,4 @@
-"""The messages of running longer, made true: the warning of an end, and the cards of those who decide about another."""
+"""The messages about an end, made true: the warning of it, and the cards of those who decide about a later one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Longer:
     # -- the warning ------------------------------------------------------------------------------------------------
 
     def _warnings(self, request: Request) -> list[Step]:
-        """The last warning, in the thread and in the holder's direct messages; an earlier one became Extended."""
+        """The last warning, in the thread and in the holder's direct messages; an earlier one became what moved its end."""
         seqs = [seq for kind, _, __, seq in request.history if kind == "request.warned"]
         if not seqs or not _is_about_this(request):
             return []
@@ -67,7 +67,7 @@ class Longer:
         voice, missing = self._voice(request.asker), self._desk.extension_missing(request)
         asked = _asked_since_warning(request)
         moved = request.extension is not None and request.extension.outcome in {Outcome.PENDING, Outcome.GRANTED}
-        if not extensible(request) or (asked and moved):
+        if not extensible(request) or (asked and moved) or "request.shortened" in _since_warning(request):
             return settled_notice(request, missing, voice, mention)
         more = timedelta(seconds=offers(request, voice)[0][1])
         taken = request.not_after is not None and self._desk.taken_from(request, request.not_after + more)

@@ -166,6 +166,7 @@ _MOVES: Final[dict[str, Callable[[Stored], _Moved]]] = {
     "request.stumbled": _when_stumbled,
     "request.extended": _when_end_moves,
     "request.not-prolonged": _when_end_moves,
+    "request.shortened": _when_end_moves,
     "request.credential-shown": _at(),
     "request.warned": lambda _: ("due_at = not_after", ()),
     "request.disqualified": _at(),

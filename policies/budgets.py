@@ -205,6 +205,24 @@ def reserve(book: Book, policy: Policy, payer: Payer, number: int, form: Form) -
     return [Write(stream=f"budget:{name}", expected=state.version, entries=entries, actor=ACTOR)]
 
 
+def reserve_less(book: Book, policy: Policy, team: str, number: int, form: Form) -> list[Write]:
+    """Return the write that reserves the price of `form` alone; none where nothing is reserved, and never more than is.
+
+    A window whose limits were lowered below what it holds keeps the reservation as it is: it is settled by what is used.
+    """
+    name = _name(team)
+    state = book.budget(name)
+    held = state.reservation(number)
+    window = state.window(held.window) if held is not None else None
+    if held is None or window is None:
+        return []
+    gpu_s, cost_minor = price_of(form, policy)
+    entry = replace(held, gpu_s=min(gpu_s, held.gpu_s), cost_minor=min(cost_minor, held.cost_minor))
+    if entry == held or not window.fits(entry.gpu_s, entry.cost_minor, ignoring=number):
+        return []
+    return [Write(stream=f"budget:{name}", expected=state.version, entries=(entry,), actor=ACTOR)]
+
+
 def reserved(book: Book, team: str, number: int) -> bool:
     """Whether the request has a reservation in the budget of `team`."""
     return book.budget(_name(team)).reservation(number) is not None

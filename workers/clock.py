@@ -133,6 +133,7 @@ class Clock:
         elif request.status in {Status.ENDING, Status.UNCONFIRMED}:
             self._attend(request)
         elif unconfirmed(request):
+            self._warn(request, now)
             self._prolong(request, now)
         elif request.status is Status.RUNNING:
             self._warn(request, now)
@@ -142,7 +143,7 @@ class Clock:
             self._hurry(request, now)
 
     def _prolong(self, request: Request, now: datetime) -> None:
-        """Tell the backend of the later end from here: without a broker, too, nothing may end early.
+        """Tell the backend of its new end from here: without a broker, too, nothing may end early.
 
         What was noted in two deaths is left to a worker, which holds nothing else: a clock that dies of one extension
         takes the others with it, and they would all be settled with their old ends.

@@ -1,7 +1,8 @@
-"""Telling the backend of a later end, and of what becomes of it.
+"""Telling the backend of another end, and of what becomes of it.
 
-`Extended` orders it; only the backend's own answer is entered. One that answers and refuses gets the old end back; one
-that does not answer is asked again: the lease then ends when the ledger says, or as soon as the backend says it did.
+`Extended` and `Shortened` order it; only the backend's own answer is entered. One that answers and refuses to hold a
+lease longer gets the old end back; one that does not answer is asked again: the lease then ends when the ledger says, or
+as soon as the backend says it did. What its holder shortened ends then whatever the backend answers.
 One that a crash makes forget is asked again too, until it can forget the new end no more.
 """
 
@@ -36,9 +37,9 @@ def unconfirmed(request: Request) -> bool:
 
 
 def prolong(room: Room, request: Request) -> None:
-    """Have the backend hold an extended lease to its new end, and enter what it says."""
-    executor, extension = room.executor_of(request), request.extension
-    if executor is None or extension is None or extension.outcome is not Outcome.GRANTED:
+    """Have the backend hold the lease to its new end, and enter what it says."""
+    executor = room.executor_of(request)
+    if executor is None:
         logger.error("nobody can be told of its new end", request=request.number, executor=request.executor)
         return
     if _over(room, request) or not _sealed(room, request):
@@ -48,16 +49,19 @@ def prolong(room: Room, request: Request) -> None:
         said = executor.ensure(grant_of(request))
         crash.point("after-prolong", request.number)
     except StaleGrantError:
-        undo(room, request, extension, ENDED_IT.format(executor.name))
+        _undo_extension(room, request, ENDED_IT.format(executor.name))
     except BackendError as error:
-        _refused(room, request, extension, executor, error.detail)
+        _refused(room, request, executor, error.detail)
     else:
         if not isinstance(executor, SavesLate) or executor.kept(grant_of(request)):
             _answered(room, request, said)
 
 
 def stop_prolonging(room: Room, request: Request) -> None:
-    """Settle what kills whoever carries it on: a clock that dies of one extension ends nothing else either."""
+    """Settle what kills whoever carries it on: a clock that dies of one extension ends nothing else either.
+
+    A sooner end needs no settling: it stands, and the clock takes the lease back then.
+    """
     if request.extension is not None and request.extension.outcome is Outcome.GRANTED:
         undo(room, request, request.extension, DIED.format(request.executor))
 
@@ -69,11 +73,20 @@ def _answered(room: Room, request: Request, said: object) -> None:
         enter(room, request, Prolonged(generation=request.generation, receipt=said))  # type: ignore[arg-type]
 
 
-def _refused(room: Room, request: Request, extension: Extension, executor: Executor, detail: str) -> None:
+def _refused(room: Room, request: Request, executor: Executor, detail: str) -> None:
     """Believe a backend that answers; ask one that does not answer again."""
-    logger.warning("not prolonged", request=request.number, executor=executor.name, detail=detail)
+    logger.warning("not told of its new end", request=request.number, executor=executor.name, detail=detail)
     if executor.observe(grant_of(request)) is not Observation.UNKNOWN:
-        undo(room, request, extension, WOULD_NOT.format(executor.name))
+        _undo_extension(room, request, WOULD_NOT.format(executor.name))
+
+
+def _undo_extension(room: Room, request: Request, why: str) -> None:
+    """Put the end before an extension back. What was shortened stays so: the backend is asked again until it is over."""
+    extension = request.extension
+    if extension is not None and extension.outcome is Outcome.GRANTED:
+        undo(room, request, extension, why)
+    else:
+        logger.warning("its holder's sooner end stands", request=request.number, detail=why)
 
 
 def undo(room: Room, request: Request, extension: Extension, why: str) -> None:
@@ -94,14 +107,12 @@ def undo(room: Room, request: Request, extension: Extension, why: str) -> None:
 
 def _reserving_less(room: Room, request: Request, extension: Extension) -> list[Write]:
     """The team pays again for the window before; without rules in force the reservation stays, and is settled by use."""
-    payer = budgets.payer(request, room.clock())
-    if not budgets.reserved(room.book, payer.team, request.number):
-        return []
     try:
         policy = room.policy()
     except PolicyError:
         return []
-    return budgets.reserve(room.book, policy, payer, request.number, extension.before_form)
+    team = request.decision.team if request.decision else ""
+    return budgets.reserve_less(room.book, policy, team, request.number, extension.before_form)
 
 
 def _sealed(room: Room, request: Request) -> bool:

@@ -56,7 +56,12 @@ class EarlyWarnings:
 
 
 def may_warn(request: Request | None, now: datetime) -> bool:
-    """Whether there is an end to announce: it runs, that end stands and is ahead, and its holder was not told of it."""
-    if request is None or request.status is not Status.RUNNING or unconfirmed(request) or request.not_after is None:
+    """Whether there is an end to announce: it runs, that end stands and is ahead, and its holder was not told of it.
+
+    A later end stands once the backend answered, a sooner one at once.
+    """
+    if request is None or request.status is not Status.RUNNING or request.not_after is None:
+        return False
+    if unconfirmed(request) and request.shortened_from is None:
         return False
     return request.warned_of != request.not_after and now < request.not_after

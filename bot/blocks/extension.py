@@ -1,4 +1,4 @@
-"""Running longer in words: what is offered, how an extension stands, the Ending-soon message and what it becomes."""
+"""Running longer, or ending sooner, in words: what is offered, how it stands, the Ending-soon message and what it becomes."""
 
 from __future__ import annotations
 
@@ -68,27 +68,30 @@ def ref_in(block_id: str) -> Ref | None:
 
 
 def standing(request: Request, missing: Missing, voice: Voice) -> str:
-    """Return how the last extension stands, empty when there is nothing to say of it."""
+    """Return how the last extension or shortening stands, empty when there is nothing to say of it."""
     extension = request.extension
-    say = _STANDING.get(extension.outcome) if extension is not None else None
-    return say(request, extension, missing, voice) if say is not None and extension is not None else ""
+    if extension is None:
+        return _shortened(request, voice)
+    say = _STANDING.get(extension.outcome)
+    return say(request, extension, missing, voice) if say is not None else ""
 
 
 def open_standing(request: Request, missing: Missing, voice: Voice) -> str:
-    """Return how it stands while the card does not say it anyway: not what is granted and in place."""
+    """Return how it stands while the card does not say it anyway: not what is in place."""
     extension = request.extension
-    in_place = (
-        extension is not None and extension.outcome is Outcome.GRANTED and request.confirmed == request.generation
-    )
+    moved = extension is None or extension.outcome is Outcome.GRANTED
+    in_place = moved and request.confirmed == request.generation
     return "" if in_place or request.status is not Status.RUNNING else standing(request, missing, voice)
 
 
 def small_print(request: Request, voice: Voice) -> list[str]:
-    """Return what a running card says small: an extension in place, and when its holder is warned."""
+    """Return what a running card says small: how its end was moved, and when its holder is warned."""
     extension, warned = request.extension, voice.warned_at(request)
     parts = []
     if extension is not None and extension.outcome is Outcome.GRANTED:
         parts.append(f"extended by {by(extension)}, approved by {agreed_by(request, extension, voice)}")
+    elif request.shortened_from is not None:
+        parts.append(f"shortened from {voice.at(request.shortened_from)}")
     if warned is not None and request.not_after is not None:
         ahead = -int(-(request.not_after - warned).total_seconds() // 60) * 60
         parts.append(f"you are warned {duration(ahead)} before the end")
@@ -108,9 +111,19 @@ def _waiting(_: Request, extension: Extension, missing: Missing, voice: Voice) -
     return f":hourglass_flowing_sand: *Extension by {by(extension)} waiting for {who}.*{ends}"
 
 
+def _told(request: Request) -> str:
+    return "" if request.confirmed == request.generation else " What holds it is being told."
+
+
+def _shortened(request: Request, voice: Voice) -> str:
+    if request.shortened_from is None or request.not_after is None:
+        return ""
+    ends = f"It ends {voice.at(request.not_after)} instead of {voice.at(request.shortened_from)}."
+    return f":heavy_minus_sign: *Shortened.* {ends}{_told(request)}"
+
+
 def _granted(request: Request, extension: Extension, _: Missing, voice: Voice) -> str:
-    told = "" if request.confirmed == request.generation else " What holds it is being told."
-    return f":heavy_plus_sign: *Extended by {by(extension)}.* Now running until {voice.at(extension.not_after)}.{told}"
+    return f":heavy_plus_sign: *Extended by {by(extension)}.* Now running until {voice.at(extension.not_after)}.{_told(request)}"
 
 
 def _denied(request: Request, extension: Extension, _: Missing, voice: Voice) -> str:
@@ -176,10 +189,10 @@ def _choices(request: Request, voice: Voice) -> Block:
 
 
 def settled_notice(request: Request, missing: Missing, voice: Voice, mention: str) -> Message:
-    """Return what an Ending-soon message becomes: extended, waiting, or how the lease ended; never with buttons."""
+    """Return what an Ending-soon message becomes: extended, shortened, waiting, or how it ended; never with buttons."""
     extension = request.extension
-    running = request.status is Status.RUNNING and extension is not None
-    state = standing(request, missing, voice) if running else state_line(request, (), voice)
+    running = request.status is Status.RUNNING
+    state = (standing(request, missing, voice) if running else "") or state_line(request, (), voice)
     small = [request.name]
     if running and extension is not None and extension.outcome is Outcome.GRANTED:
         small.append(f"approved by {agreed_by(request, extension, voice)}")
@@ -203,9 +216,21 @@ def _ends(request: Request | None, voice: Voice) -> str:
 
 
 SENTENCES: Final[dict[Reason, _Say]] = {
-    Reason.NOT_RUNNING: lambda r, *_: f"REQ-{r.number} does not run, so there is nothing to extend.",
+    Reason.NOT_RUNNING: lambda r, *_: f"REQ-{r.number} does not run, so it has no end to move.",
     Reason.NOT_LONGER: lambda r, q, v: (
-        f"That is not later than the end of REQ-{r.number}.{_ends(q, v)} Give a later time."
+        f"That is not later than the end of REQ-{r.number}.{_ends(q, v)} Give a later time, "
+        f"or end it sooner: `/qm shorten REQ-{r.number} until 15:00`."
+    ),
+    Reason.NOT_SOONER: lambda r, q, v: (
+        f"That is not sooner than the end of REQ-{r.number}.{_ends(q, v)} "
+        f"To keep it for longer: `/qm extend REQ-{r.number} 2h`."
+    ),
+    Reason.END_PAST: lambda r, q, v: (
+        f"That moment is over, so nothing changed.{_ends(q, v)} To hand it back now: `/qm release REQ-{r.number}`."
+    ),
+    Reason.END_UNTOLD: lambda r, q, v: (
+        f"What holds REQ-{r.number} has not heard of its new end yet, so nothing changed.{_ends(q, v)} "
+        "Ask again in a minute."
     ),
     Reason.END_MOVED: lambda r, q, v: (
         f"The end of REQ-{r.number} moved after this was sent, so nothing changed.{_ends(q, v)}"

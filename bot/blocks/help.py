@@ -35,6 +35,7 @@ def help_text(may: May) -> str:
             f"• {forms}: ask in a form",
             "• `/qm can i 8 h100 for 3 days`: whether policy would let you; nothing is sent",
             "• `/qm extend REQ-1001 2h`: keep what you hold for longer; it is decided anew",
+            "• `/qm shorten REQ-1001 until 15:00`: end what you hold sooner; nobody is asked",
             "• `/qm release REQ-1001`: hand back what you hold",
             "• `/qm cancel REQ-1001`: take back what has not started",
             "• `/qm remind REQ-1001`: remind the people who decide",

@@ -170,6 +170,15 @@ def _extension(request: Request, event: _Event, missing: Missing, voice: Voice) 
     return Line(key=str(event.seq), text=standing(request, missing, voice), mentions=by_others)
 
 
+def _shortened(request: Request, event: _Event, missing: Missing, voice: Voice) -> Line | None:
+    """Where its end is now, at the entry that moved it last; the holder, who did it, is not called."""
+    since = {kind for kind, *_ in request.history[event.index + 1 :]}
+    over = request.status is not Status.RUNNING or request.extension is not None
+    if over or "request.shortened" in since:
+        return None
+    return Line(key=str(event.seq), text=standing(request, missing, voice), changes=True)
+
+
 def _settled(request: Request, event: _Event, _: Missing, voice: Voice) -> Line:
     if request.end in {"request.revoked", "request.disqualified"}:
         text = f":checkered_flag: *Taken back and checked*, {voice.at(event.at)}."
@@ -203,6 +212,7 @@ _LINES: Final[dict[str, _Say]] = {
     "request.extension-reviewed": _extension,
     "request.extended": _extension,
     "request.not-prolonged": _extension,
+    "request.shortened": _shortened,
     "request.settled": _settled,
     "request.failed": _last(mentions=True),
     "request.lapsed": _last(mentions=True),

@@ -17,6 +17,7 @@ class Intent(StrEnum):
     DEPLOY_REQUEST = "deploy.request"
     DATA_REQUEST = "data.request"
     REQUEST_EXTEND = "request.extend"
+    REQUEST_SHORTEN = "request.shorten"
     REQUEST_RELEASE = "request.release"
     REQUEST_STATUS = "request.status"
     REQUEST_CANCEL = "request.cancel"
@@ -93,6 +94,7 @@ SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
         ),
         Intent.DATA_REQUEST: ("dataset", "access", "duration_s", "start", "end", "purpose", "columns"),
         Intent.REQUEST_EXTEND: ("request_id", "duration_s", "until"),
+        Intent.REQUEST_SHORTEN: ("request_id", "duration_s", "until"),
         Intent.REQUEST_RELEASE: ("request_id",),
         Intent.REQUEST_STATUS: ("request_id",),
         Intent.REQUEST_CANCEL: ("request_id",),

@@ -22,6 +22,7 @@ USAGE: Final = (
     ("/qm why REQ-1001", "Which rule decided, and why"),
     ("/qm remind REQ-1001", "Remind the people who decide"),
     ("/qm extend REQ-1001 2h", "Keep what I hold for longer"),
+    ("/qm shorten REQ-1001 until 15:00", "End what I hold sooner"),
     ("/qm release REQ-1001", "Hand back what I hold"),
     ("/qm cancel REQ-1001", "Take back what has not started"),
     ("/qm export last month", "Evidence, for auditors"),

@@ -1,8 +1,8 @@
-"""Running longer, tapped and typed: the same words, and the same answers."""
+"""Running longer, tapped and typed, and ending sooner: the same words, and the same answers."""
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bot.blocks.extending import deny_extension_modal
@@ -16,6 +16,10 @@ from bot.manners.deciding import Deciding
 from bot.verbs.extending import pending
 
 HOW: Final = "Say which request and how much longer: `/qm extend REQ-1001 2h`, or `extend REQ-1001 until 18:00`. Nothing changed."
+HOW_SOONER: Final = (
+    "Say which request and when it shall end: `/qm shorten REQ-1001 until 15:00`, or `end REQ-1001 at 3pm`. "
+    "To hand it back now: `/qm release REQ-1001`. Nothing changed."
+)
 
 
 class Extending(Deciding):
@@ -48,6 +52,22 @@ class Extending(Deciding):
         added_s = int(held) if held else self._until(number, until)
         if self.after(slack, self.desk.extend(slack, number, added_s), spot) is None:
             self.say(slack, spot, f"{self.state_of(slack, number)} {self._how_it_stands(slack, number)}".rstrip())
+
+    def shorten_words(self, slack: str, reading: Reading, spot: Spot) -> None:
+        """End sooner what the words name; a new end that they leave open is asked, never guessed."""
+        number, less, until = (reading.slots.get(slot) for slot in ("request_id", "duration_s", "until"))
+        if number is None or reading.doubts or not (less or until):
+            self.say(slack, spot, HOW_SOONER)
+            return
+        end = until.astimezone(UTC) if until is not None else self._sooner(number, int(less or 0))
+        if self.after(slack, self.desk.shorten(slack, number, end), spot) is None:
+            self.say(slack, spot, f"{self.state_of(slack, number)} {self._how_it_stands(slack, number)}".rstrip())
+
+    def _sooner(self, number: int, less_s: int) -> datetime:
+        """Its end, less so many seconds; now where it has none, and the desk says what is wrong."""
+        request = self.desk.book.request(number)
+        end = request.not_after if request is not None else None
+        return (end or self.house.book.clock()) - timedelta(seconds=less_s)
 
     def _until(self, number: int, until: Any) -> int:
         """Seconds from its end to the time that was named; at least one where the desk must say what is wrong."""

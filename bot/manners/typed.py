@@ -42,6 +42,8 @@ class Typed(Asking, Extending, Knowing):
             self.act(slack, _VERBS[reading.intent], number, spot)
         elif reading.intent is Intent.REQUEST_EXTEND:
             self.extend_words(slack, reading, spot)
+        elif reading.intent is Intent.REQUEST_SHORTEN:
+            self.shorten_words(slack, reading, spot)
         elif reading.intent in {Intent.REQUEST_APPROVE, Intent.REQUEST_DENY} and number is not None:
             self.bring(slack, number, spot)
         elif reading.intent is Intent.REQUEST_STATUS:

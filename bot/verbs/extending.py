@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bot.errors import Reason, Refused
-from bot.verbs.steps import DESK, Steps
+from bot.verbs.steps import Steps
 from ledger.book import Write
 from ledger.nouns import Change, Decision, Form, GpuForm, Personal, Seat
 from ledger.streams.codec import Entry, digest
 from ledger.streams.law import Place
-from ledger.streams.pool import Rebooked
 from ledger.streams.request import (
     Extended,
     Extension,
@@ -27,6 +26,7 @@ from ledger.streams.request import (
     Status,
     evolve,
     longer,
+    settled_end,
 )
 from ledger.streams.seats import Vote, filled
 from policies import budgets
@@ -107,8 +107,10 @@ class Extending(Steps):
             return Refused(reason=Reason.NOT_RUNNING, number=number)
         if not self._runs(request):
             return Refused(reason=Reason.OVER, number=number)
-        if pending(request) is not None or request.confirmed != request.generation:
+        if not settled_end(request):
             return Refused(reason=Reason.EXTENSION_PENDING, number=number)
+        if request.confirmed != request.generation:
+            return Refused(reason=Reason.END_UNTOLD, number=number)
         if seen and request.form_digest != seen:
             return Refused(reason=Reason.END_MOVED, number=number)
         return request if added_s > 0 else Refused(reason=Reason.NOT_LONGER, number=number)
@@ -222,15 +224,6 @@ class Extending(Steps):
             *budgets.reserve(self.book, self.policy(), payer, request.number, extension.form),
         ]
         return [self._write(request, actor, *entries, extended), *taken, *grounds.claim(request.number, actor)]
-
-    def _rebooking(self, request: Request, end: datetime) -> list[Write]:
-        name = self._pool_of(request.form)
-        if name is None or self.book.pool(name).booking(request.number) is None:
-            return []
-        entry = Rebooked(request=request.number, end=end)
-        return [
-            Write(stream=f"pool:{name}", expected=self.book.pool(name).version, entries=(entry,), actor=DESK),
-        ]
 
 
 def pending(request: Request) -> Extension | None:

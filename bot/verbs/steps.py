@@ -15,7 +15,7 @@ from ledger.nouns import Form, GpuForm, Personal, Seat, new_subject, window_end
 from ledger.streams.codec import Entry
 from ledger.streams.house import Enrolled
 from ledger.streams.law import Place
-from ledger.streams.pool import Booked
+from ledger.streams.pool import Booked, Rebooked
 from ledger.streams.request import Approved, Request, Status, evolve
 from policies import budgets
 from policies.budgets import Payer
@@ -133,6 +133,16 @@ class Steps:
             return []
         entry = Booked(request=number, gpu_type=form.gpu_type, count=form.gpus, start=start, end=end)
         return [Write(stream=f"pool:{name}", expected=pool.version, entries=(entry,), actor=DESK)]
+
+    def _rebooking(self, request: Request, end: datetime) -> list[Write]:
+        """Return the write that keeps the devices until `end` instead; none where the pool keeps none."""
+        name = self._pool_of(request.form)
+        if name is None or self.book.pool(name).booking(request.number) is None:
+            return []
+        entry = Rebooked(request=request.number, end=end)
+        return [
+            Write(stream=f"pool:{name}", expected=self.book.pool(name).version, entries=(entry,), actor=DESK),
+        ]
 
     def _mine(self, subject: str, number: int) -> Request | Refused:
         request = self.book.request(number)

@@ -47,7 +47,7 @@ class Allotted(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved(Entry):
-    """A request may use this much; a later one for the same request replaces it (an extension)."""
+    """A request may use this much; a later one for the same request replaces it (another end)."""
 
     kind: ClassVar[str] = "budget.reserved"
     request: int

@@ -60,7 +60,7 @@ class Freed(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebooked(Entry):
-    """The request keeps what it booked, and holds, to another end: later for an extension, or back again."""
+    """The request keeps what it booked, and holds, to another end: later for an extension, sooner, or back again."""
 
     kind: ClassVar[str] = "pool.rebooked"
     request: int

@@ -1,4 +1,4 @@
-"""Running longer as people meet it: the menu on the card, the warning, the lead's card, and the words typed."""
+"""Running longer, or ending sooner, as people meet it: the menu, the warning, the cards, and the words typed."""
 
 from __future__ import annotations
 
@@ -236,3 +236,79 @@ def test_whoever_lost_the_role_reads_why_it_ended(stage, mira, held, room):
     mira.wait(lambda: "Ended early by policy" in text_of(message_at(mira, ROOM, ts)))
     assert "No rule lets its holder ask for this any more" in text_of(message_at(mira, ROOM, ts))
     assert request(stage, number).status is Status.ENDED
+
+
+# -- ending sooner --------------------------------------------------------------------------------------------------
+
+
+def test_ended_sooner_by_a_word_card_thread_and_status_say_the_new_end(stage, mira, held, room):
+    ts, number = held
+    before = request(stage, number).not_after
+    mira.say(ROOM, f"@quartermaster shorten REQ-{number} by 1 hour")
+    said = text_of(whisper(mira, ROOM, "Shortened"))
+    assert "Running until" in said
+    mira.wait(lambda: "What holds it is being told" in text_of(message_at(mira, ROOM, ts)))
+    assert (before - request(stage, number).not_after).total_seconds() == 3600
+    attend(room, number)
+    mira.wait(lambda: "qm_extend" in text_of(message_at(mira, ROOM, ts)))
+    card = text_of(message_at(mira, ROOM, ts))
+    assert "being told" not in card
+    assert "shortened from" in card
+    assert "4 × H100 for 2 hours" in card
+    line = mira.wait(lambda: within(mira, ts, "*Shortened.*"))
+    mira.wait(lambda: "being told" not in now(mira, ts, line))
+    assert f"<@{MIRA}>" not in text_of(line)
+    end = stage.front.state_of(MIRA, number)
+    assert end in card.replace("*", "")
+    mira.command(f"/qm status REQ-{number}", ROOM)
+    whisper(mira, ROOM, end)
+
+
+def test_a_warning_of_an_end_that_was_made_sooner_loses_its_buttons(stage, mira, held, room):
+    ts, number = held
+    message = warned(stage, room, mira, ts)
+    mira.command(f"/qm shorten REQ-{number} by 5 minutes", ROOM)
+    mira.wait(lambda: "Shortened" in now(mira, ts, message))
+    assert '"actions"' not in now(mira, ts, message)
+    attend(room, number)
+    mira.wait(lambda: "being told" not in now(mira, ts, message))
+    assert '"actions"' not in now(mira, ts, message)
+    stage.pass_time(minutes=6)
+    Clock(room, stage.nudged.append).tick()
+    newer = mira.wait(lambda: within(mira, ts, "qm_extend_first"))
+    assert newer["ts"] != message["ts"]
+    assert '"actions"' not in now(mira, ts, message)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("shorten REQ-{}", "when it shall end"),
+        ("shorten REQ-{} to 2 hours", "when it shall end"),
+        ("end REQ-{} in 20 hours", "not sooner than the end"),
+        ("shorten REQ-{} by 20 hours", "That moment is over"),
+        ("extend REQ-{} until yesterday", "end it sooner: `/qm shorten"),
+    ],
+)
+def test_what_the_words_leave_open_or_ask_in_vain_changes_nothing(stage, mira, held, words, answer):
+    _, number = held
+    before = request(stage, number)
+    mira.say(ROOM, "@quartermaster " + words.format(number))
+    whisper(mira, ROOM, answer)
+    assert request(stage, number) == before
+
+
+def test_whoever_asked_for_more_is_told_that_it_waits_for_people(stage, mira, held):
+    _, number = held
+    mira.command(f"/qm extend REQ-{number} 4h", ROOM)
+    whisper(mira, ROOM, "waiting for Ines")
+    mira.command(f"/qm shorten REQ-{number} by 1 hour", ROOM)
+    whisper(mira, ROOM, "not settled yet")
+
+
+def test_somebody_else_ends_nothing_sooner(stage, mira, ines, held):
+    _, number = held
+    before = request(stage, number).not_after
+    ines.say(ROOM, f"@quartermaster end REQ-{number} in 30 minutes")
+    whisper(ines, ROOM, "belongs to Mira")
+    assert request(stage, number).not_after == before

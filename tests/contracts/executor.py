@@ -14,6 +14,7 @@ import pickle
 import secrets
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -148,6 +149,19 @@ class ExecutorContract(Contract):
             executor.ensure(grant(generation=1))
         assert backend.trace(grant().key) == trace
         assert executor.observe(grant()) is Observation.HELD
+
+    def test_a_sooner_end_under_a_later_generation_is_what_it_is_held_to(self, backend, executor, time, grant):
+        one = grant()
+        receipt = executor.ensure(one)
+        sooner = replace(grant(generation=2), not_after=one.not_after - timedelta(hours=2))
+        assert [executor.ensure(sooner), backend.executor(time).ensure(sooner)] == [receipt] * 2
+        assert executor.observe(sooner) is Observation.HELD
+        assert [(held.key, held.wrong) for held in executor.holdings()] == [(one.key, "")]
+        assert {held.until for held in executor.holdings()} <= {None, sooner.not_after}
+        with pytest.raises(StaleGrantError):
+            executor.ensure(one)
+        executor.revoke(sooner)
+        assert executor.observe(sooner) is Observation.GONE
 
     @pytest.mark.parametrize("late", [1, 2])
     def test_what_was_revoked_never_starts_again_but_a_later_generation_does(self, executor, grant, late):

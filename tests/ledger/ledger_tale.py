@@ -139,6 +139,24 @@ EXTENDED = [
     ("request:1001", req.Warned(not_after=more_asked().not_after), "svc:clock"),
     RELEASED,
 ]
+
+
+def less(end=START + timedelta(minutes=40), form=None, generation=2, before=START + timedelta(hours=1), holder=ASKER):
+    left = req.shorter(form or FORM, before, end)
+    return req.Shortened(holder=holder, form=left, form_digest=digest(left), generation=generation, not_after=end)
+
+
+def more_asked_sooner():
+    longer, end = req.longer(less().form, 60, less().not_after), less().not_after + timedelta(minutes=1)
+    return req.ExtensionAsked(form=longer, form_digest=digest(longer), added_s=60, not_after=end)
+
+
+SHORTENED = [
+    ("request:1001", less(), ASKER),
+    ("request:1001", less(START + timedelta(minutes=30, seconds=1), less().form, 3, less().not_after), ASKER),
+    ("request:1001", req.Prolonged(generation=3, receipt=RECEIPT), "svc:worker"),
+    RELEASED,
+]
 LOWERED = [
     ("request:1002", submitted(1002), ASKER),
     ("request:1002", decided(), "svc:desk"),

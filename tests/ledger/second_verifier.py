@@ -12,7 +12,7 @@ import re
 import sys
 import zipfile
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -356,9 +356,12 @@ class Law:
         step = STEPS.get(kind)
         if step is not None:
             step(state, entry["actor"], body)
-        elif kind not in STILL:
+        elif kind in STILL:
+            pass
+        else:
             state["is"] = AFTER[kind]
             state["usage"] = body.get("usage")
+        state["at"] = entry["at"]
 
 
 def pay(windows, kind, body):
@@ -486,7 +489,7 @@ def dispatched(state, actor, body):
         state["is"] in {"approved", "queued", "starting"} and body["form_digest"] == state["digest"], "not to dispatch"
     )
     need(state["auto"] or filled(state), "the votes do not fill the seats")
-    state["is"] = "starting"
+    state |= {"is": "starting", "end": body["not_after"]}
 
 
 def kept(state, actor, body):
@@ -503,7 +506,7 @@ def queued(state, actor, body):
 
 def extension_asked(state, actor, body):
     need(state["is"] == "running" and actor in state["barred"] and not state.get("more"), "not to extend")
-    need(not state.get("before"), "the backend has not answered to the last extension")
+    need(state.get("told", True), "the backend has not answered to its last end")
     form, added = body["form"], body["added_s"]
     end = None if state["form"]["not_after"] is None else body["not_after"]
     longer = state["form"] | {"duration_s": state["form"]["duration_s"] + added, "not_after": end}
@@ -550,17 +553,30 @@ def extension_reviewed(state, actor, body):
 def extended(state, actor, body):
     more = extension(state, body)
     need(more["auto"] or filled(more), "the votes do not fill the seats")
-    before = {"form": state["form"], "digest": state["digest"]}
-    state |= {"form": more["form"], "digest": more["digest"], "more": None, "before": before}
+    before = {"form": state["form"], "digest": state["digest"], "end": state["end"]}
+    moved = {"form": more["form"], "digest": more["digest"], "end": body["not_after"]}
+    state |= moved | {"more": None, "before": before, "told": False}
 
 
 def prolonged(state, actor, body):
-    need(state["is"] == "running" and state.pop("before", None), "no extension was granted")
+    need(state["is"] == "running" and not state.get("told", True), "nothing to be told of")
+    state |= {"told": True, "before": None}
 
 
 def not_prolonged(state, actor, body):
     need(state["is"] == "running" and state.get("before"), "no extension was granted")
-    state |= state.pop("before")
+    state |= state["before"] | {"told": True, "before": None}
+
+
+def shortened(state, actor, body):
+    need(state["is"] == "running" and actor == body["holder"] and actor in state["barred"], "not to shorten")
+    need(not state.get("more") and not state.get("before"), "an extension is not settled")
+    old, new = (datetime.fromisoformat(each) for each in (state["end"], body["not_after"]))
+    need(old - new >= timedelta(seconds=1) and body["not_after"] > state["at"], "not sooner, or over")
+    end = None if state["form"]["not_after"] is None else body["not_after"]
+    left = state["form"] | {"duration_s": state["form"]["duration_s"] - (old - new) // timedelta(seconds=1)}
+    need(body["form"] == left | {"not_after": end} and body["form_digest"] == digest(body["form"]), "not what is left")
+    state |= {"form": body["form"], "digest": body["form_digest"], "end": body["not_after"], "told": False}
 
 
 STEPS = {
@@ -572,6 +588,7 @@ STEPS = {
     "request.extended": extended,
     "request.prolonged": prolonged,
     "request.not-prolonged": not_prolonged,
+    "request.shortened": shortened,
     "request.decided": decided,
     "request.reviewed": reviewed,
     "request.lowered": lowered,

@@ -7,6 +7,7 @@ import hashlib
 import json
 import warnings
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import ledger_tale as tale
@@ -386,6 +387,31 @@ UNLAWFUL = {
     "let stand without a rule": [*A, *tale.HELD, ("request:1001", kept(tale.LEAD, rule=""), tale.LEAD)],
     "let stand, and nothing fails": [*A, *tale.HELD, ("request:1001", kept(tale.LEAD, fails=""), tale.LEAD)],
     "let stand, and nothing is held": [*A, ("request:1001", kept(tale.LEAD), tale.LEAD)],
+    "shortened by somebody else": [*A, *tale.HELD, ("request:1001", tale.less(), tale.LEAD)],
+    "shortened for somebody else": [*A, *tale.HELD, ("request:1001", tale.less(holder=tale.LEAD), tale.LEAD)],
+    "shortened to a later end": [*A, *tale.HELD, ("request:1001", tale.less(tale.START + timedelta(hours=2)), tale.ASKER)],
+    "shortened to the past": [*A, *tale.HELD, ("request:1001", tale.less(tale.START), tale.ASKER)],
+    "shortened, and with more devices": [
+        *A, *tale.HELD, ("request:1001", tale.less(form=replace(tale.FORM, gpus=8)), tale.ASKER)
+    ],
+    "shortened, and as much time kept": [
+        *A, *tale.HELD, ("request:1001", tale.less(form=replace(tale.FORM, duration_s=7200)), tale.ASKER)
+    ],
+    "shortened while an extension waits": [*A, *tale.HELD, *tale.EXTENDED[:2], tale.SHORTENED[0]],
+    "shortened before the backend answered to an extension": [
+        *A,
+        *tale.HELD,
+        *tale.EXTENDED[:5],
+        ("request:1001", tale.less(form=tale.LONGER, generation=3, before=tale.more_asked().not_after), tale.ASKER),
+    ],
+    "shortened, and the old end put back": [
+        *A, *tale.HELD, tale.SHORTENED[0],
+        ("request:1001", req.NotProlonged(generation=2, not_after=tale.START + timedelta(hours=1), why="No."), "svc:worker"),
+    ],
+    "asked to extend before the backend heard of a sooner end": [
+        *A, *tale.HELD, tale.SHORTENED[0], ("request:1001", tale.more_asked_sooner(), tale.ASKER)
+    ],
+    "shortened before it runs": [*A, tale.HELD[0], tale.SHORTENED[0]],
     "an extension of nothing": [*A, *tale.EXTENDED[:1]],
     "approved during a halt": [*A[:4], tale.STOPPED[0], APPROVE],
     "dispatched during a halt": [*A, tale.STOPPED[0], tale.HELD[0]],
@@ -488,6 +514,14 @@ LAWFUL = {
     ],
     "extended": [*A, *tale.HELD, *tale.EXTENDED],
     "let stand": [*A, *tale.HELD, ("request:1001", kept(tale.LEAD), tale.LEAD), *tale.EXTENDED],
+    "shortened twice": [*A, *tale.HELD, *tale.SHORTENED],
+    "shortened during a halt": [*A, *tale.HELD, tale.STOPPED[0], *tale.SHORTENED],
+    "extended, and then shortened": [
+        *A,
+        *tale.HELD,
+        *tale.EXTENDED[:6],
+        ("request:1001", tale.less(form=tale.LONGER, generation=3, before=tale.more_asked().not_after), tale.ASKER),
+    ],
     "approved once a halt was lifted": [*A[:4], *tale.STOPPED, APPROVE],
     "ended during a halt": [*A, *tale.HELD, tale.STOPPED[0], tale.EXTENDED[-1]],
     "a budget lived in": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -182,6 +183,20 @@ def test_an_extension_moves_the_end_for_an_open_session(site):
         time.sleep(2.1)
         assert site.count(session) == ROWS
     assert site.wrong() == []
+
+
+def test_a_sooner_end_is_the_roles_and_the_rows_end_then_with_our_side_stopped(site):
+    grant = grant_of(seconds=600)
+    with site.held(grant) as session:
+        sooner = replace(later(grant, 2), not_after=grant.not_after - timedelta(seconds=597))
+        site.executor.ensure(sooner)
+        (ends,) = site.admin_sql("SELECT rolvaliduntil FROM pg_roles WHERE rolname = '" + site.role(grant) + "'")
+        assert ends == (sooner.not_after,)
+        assert site.wrong() == []
+        assert site.count(session) == ROWS
+        site.executor = None
+        time.sleep(max(0, (sooner.not_after - datetime.now(UTC)).total_seconds()) + 0.1)
+        assert site.count(session) == 0
 
 
 def test_approving_less_takes_the_rest_from_an_open_session(site):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import secrets
 import subprocess
 import threading
@@ -293,6 +294,43 @@ def test_an_extended_allocation_outlives_its_first_end(desk):
     desk.running(later(grant, minutes=10))
     until(lambda: now() > grant.not_after + timedelta(seconds=3))
     assert desk.job(grant).stage is Stage.HOLDING
+
+
+def limit_of(desk: Desk, job: Job) -> timedelta:
+    """The limit as Slurm's own command shows it."""
+    shown = desk.cluster.command("scontrol", "show", "job", str(job.id)).stdout
+    hours, minutes, seconds = re.search(r" TimeLimit=(\d+):(\d+):(\d+)", shown).groups()
+    return timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds))
+
+
+def test_a_sooner_end_lowers_the_limit_of_the_same_job_and_an_older_word_changes_nothing(desk):
+    grant = a_grant(minutes=90)
+    receipt = desk.running(grant)
+    desk.settled(grant)
+    job = desk.job(grant)
+    assert limit_of(desk, job) >= timedelta(minutes=90)
+    sooner = later(grant, minutes=-60)
+    assert desk.running(sooner) == receipt
+    desk.settled(sooner)
+    assert desk.job(sooner).id == job.id
+    lowered = limit_of(desk, job)
+    assert timedelta(minutes=30) <= lowered <= timedelta(minutes=31)
+    with pytest.raises(StaleGrantError):
+        desk.executor.ensure(grant)
+    assert limit_of(desk, job) == lowered
+
+
+@ONE_WAY
+def test_what_was_shortened_ends_by_itself_and_not_before_while_all_of_ours_is_down(desk):
+    grant = a_grant(minutes=30)
+    desk.running(grant)
+    desk.settled(grant)
+    end = now() + timedelta(seconds=20)
+    sooner = replace(later(grant), not_after=end)
+    desk.running(sooner)
+    until(lambda: not [job for job in desk.jobs(sooner) if job.stage is Stage.HOLDING], 150)
+    assert now() >= end
+    desk.gone(sooner)
 
 
 def test_fewer_gpus_while_it_waits_keep_the_place_in_line(desk):

@@ -149,11 +149,29 @@ def test_extended_by_the_lead_the_same_allocation_goes_on_to_a_later_end(walk):
     walk.person(MIRA).select(card, "qm_extend", "14400")
     walk.person(INES).click(walk.newest(INES, walk.person(INES).dm(), "qm_extension_approve"), "qm_extension_approve")
     walk.card(MIRA, ts, "for 7 hours")
-    until(lambda: walk.book.request(number).confirmed == 2)
+    until(lambda: walk.book.request(number).confirmed == 2, 40)
     after = walk.book.request(number)
     assert after.not_after - before.not_after == timedelta(hours=4)
     assert ends_with(walk, number)
     assert walk.cluster.command("squeue", "-h", "-o", "%A %N").stdout == shown
+
+
+def test_ended_sooner_by_words_the_same_allocation_ends_then_and_the_card_says_so(walk):
+    ts, number = walk.ask(MIRA, "4 h100 for 3 hours so I can retrain churn")
+    walk.approve(INES, number)
+    walk.card(MIRA, ts, "qm_extend")
+    before = walk.book.request(number)
+    until(lambda: ends_with(walk, number))
+    shown = walk.cluster.command("squeue", "-h", "-o", "%A %N").stdout
+    walk.person(MIRA).command(f"/qm shorten REQ-{number} by 1 hour")
+    until(lambda: walk.book.request(number).confirmed == 2, 40)
+    assert before.not_after - walk.book.request(number).not_after == timedelta(hours=1)
+    assert ends_with(walk, number)
+    assert walk.cluster.command("squeue", "-h", "-o", "%A %N").stdout == shown
+    walk.card(MIRA, ts, "shortened from")
+    walk.person(MIRA).command(f"/qm end REQ-{number} in 5 seconds")
+    walk.card(MIRA, ts, "Ended on time", 40)
+    assert jobs(walk) == []
 
 
 def test_approved_for_less_slurm_gives_exactly_that(walk):

@@ -127,7 +127,7 @@ class Life:
 
     def step(self) -> None:
         """Let one thing happen, then some time pass; the clock may be down for it."""
-        acts = (self.ask, self.ask, self.ask, self.work, self.work, self.work, self.extend, self.extend)
+        acts = (self.ask, self.ask, self.ask, self.work, self.work, self.work, self.extend, self.extend, self.shorten)
         act = self.dice.choice((*acts, self.vote, self.vote, self.end, self.end, self.halt))
         with self.faults.perhaps(self._died, sleepy=act == self.work), suppress(ReadOnlyError):
             act()
@@ -167,6 +167,15 @@ class Life:
         if request is not None:
             added = self.dice.choice((1, 600, 1800, HOUR, HOUR, 9 * HOUR, 100 * 24 * HOUR))
             self._extended(self.world.desk.extend(MIRA, request.number, added))
+
+    def shorten(self) -> None:
+        """Its holder gives back the rest of it, from any moment on: also one that is over, or too late to matter."""
+        request = self._any(Status.RUNNING)
+        if request is not None:
+            after = timedelta(seconds=self.dice.choice((-1, 1, 90, 600, 1800, HOUR, 9 * HOUR)))
+            said = self.world.desk.shorten(MIRA, request.number, self.time() + after)
+            if isinstance(said, Request) and request.form.resource in self.frozen:
+                self.frozen[request.form.resource][request.number] = said.generation  # it gives back, a halt or not
 
     def vote(self) -> None:
         """The lead answers what waits, a request or an extension: yes or no, in time or when it is over."""

@@ -28,6 +28,7 @@ ROWS: Final = {
     "request.extended": "extensions granted",
     "extension denied": "extensions denied, by policy or people",
     "extension late": "extensions asked or agreed after the end, refused",
+    "request.shortened": "ends made sooner by the holder",
     "request.released": "released",
     "request.revoked": "revoked",
     "request.expired": "expired",

@@ -10,7 +10,7 @@ from conftest import INES, MIRA, RULES, Hand, make_world
 
 from bot.errors import Reason, Refused
 from ledger.audit import Kind, verify_store
-from ledger.book import open_memory
+from ledger.book import Write, open_memory
 from ledger.log.store import Move
 from ledger.nouns import Access, DataForm, GpuForm
 from ledger.streams.budget import Reserved
@@ -354,3 +354,44 @@ def test_an_extension_that_the_backend_would_not_hold_is_not_paid_for(poor):
     poor.executor.ensure = no
     attend(poor.room, running.number)
     assert left(poor) == before
+
+
+def in_an_hour(world, running):
+    after = world.desk.shorten(MIRA, running.number, world.time() + timedelta(hours=1))
+    assert isinstance(after, Request), after
+    return after
+
+
+def test_what_is_given_back_sooner_may_be_spent_at_once_and_what_was_used_is_paid(poor):
+    running = poor.running()
+    in_an_hour(poor, running)
+    assert left(poor) == 10_000 - 4 * 280
+    attend(poor.room, running.number)
+    poor.time.pass_time(hours=1)
+    poor.clock.tick()
+    assert (left(poor), window(poor).used_gpu_s) == (10_000 - 4 * 280, 4 * 3600)
+    assert verify_store(poor.book.store).sound
+
+
+def test_it_may_be_given_back_where_the_budget_was_cut_below_what_it_holds(poor):
+    running = poor.running()
+    lower = replace(window(poor), cost_minor=100)
+    entry = budgets._allot(lower)
+    version = poor.book.budget("vision").version
+    poor.book.append(Write(stream="budget:vision", expected=version, entries=(entry,), actor="svc:desk"))
+    in_an_hour(poor, running)
+    assert window(poor).reserved[0].cost_minor == FOUR_BY_THREE
+    poor.time.pass_time(hours=1)
+    poor.clock.tick()
+    assert window(poor).used_cost_minor == 4 * 280
+    assert verify_store(poor.book.store).sound
+
+
+def test_giving_back_reserves_no_more_when_prices_rose_meanwhile(poor):
+    running = poor.running()
+    files = dict(read_files(RULES))
+    files["catalogue.toml"] = files["catalogue.toml"].replace("price_minor = 280", "price_minor = 2800")
+    poor.policy = Policy.of(files)
+    in_an_hour(poor, running)
+    assert window(poor).reserved[0].cost_minor == FOUR_BY_THREE
+    assert window(poor).reserved[0].gpu_s == 4 * 3600

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -125,6 +126,17 @@ def test_the_end_of_a_lease_is_enforced_by_gpu_run_alone(executor, folder, tmp_p
     assert runner.status() == 143
     assert "the lease has ended" in runner.words.read_text()
     assert alive_under(folder, KEY) == ()
+
+
+def test_a_lease_that_was_made_sooner_ends_the_command_then_with_our_side_stopped(executor, folder):
+    one = grant()
+    executor.ensure(one)
+    runner = Runner(folder, "sleep", "60")
+    until(lambda: alive_under(folder, KEY))
+    end = utc_now() + timedelta(seconds=1.5)
+    executor.ensure(replace(one, generation=2, not_after=end))
+    assert runner.status() == 143
+    assert end <= utc_now() <= end + timedelta(seconds=5)
 
 
 def test_revoking_kills_what_ignores_being_asked_and_observe_says_gone_only_then(executor, folder, tmp_path):

@@ -34,6 +34,7 @@ _BUILD: Final[Mapping[Intent, Callable[[Sheet], None]]] = MappingProxyType(
         Intent.DATA_REQUEST: data,
         Intent.DEPLOY_REQUEST: deploy,
         Intent.REQUEST_EXTEND: records.extend,
+        Intent.REQUEST_SHORTEN: records.shorten,
         Intent.READINESS_CHECK: records.readiness,
         Intent.AUDIT_QUERY: records.audit,
         Intent.AUDIT_EXPORT: records.export,

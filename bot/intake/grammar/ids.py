@@ -11,7 +11,7 @@ from bot.intake.grammar.tokens import Token
 
 _VERBS: Final = frozenset(
     (  # noqa: SIM905 words read better than a list of strings
-        "approve deny reject decline cancel release withdraw retract extend prolong status why return"
+        "approve deny reject decline cancel release withdraw retract extend shorten prolong status why return"
     ).split()
 )
 _AFTER: Final = frozenset(

@@ -122,7 +122,7 @@ def _days_of_month(reader: Reader, at: int) -> Parsed | None:
 
 def _until(reader: Reader, at: int) -> Parsed | None:
     word = reader.word(at)
-    if word not in {"until", "by"} and not (word == "to" and reader.word(at - 1) in {"extend", "ID"}):
+    if word not in {"until", "by"} and not (word == "to" and reader.word(at - 1) in {"extend", "shorten", "ID"}):
         return None
     if word == "by" and reader.word(at - 1) not in {"ends", "end", "back"}:
         return None

@@ -21,7 +21,7 @@ _OBJECTS: Final = {
 }
 _BY_ID: Final = frozenset({
     Intent.REQUEST_APPROVE, Intent.REQUEST_DENY, Intent.REQUEST_CANCEL, Intent.REQUEST_RELEASE, Intent.REQUEST_EXTEND,
-    Intent.REQUEST_STATUS,
+    Intent.REQUEST_SHORTEN, Intent.REQUEST_STATUS,
 })  # fmt: skip
 _IDLE: Final = frozenset({Intent.OTHER, Intent.HELP})
 _LONGEST_CLAUSE: Final = 90

@@ -57,6 +57,7 @@ from ledger.streams.request.extending import (
     warned_at,
 )
 from ledger.streams.request.fold import evolve
+from ledger.streams.request.shortening import Shortened, settled_end, shorter
 from ledger.streams.request.state import FINAL, HOLDING, LAPSE_AFTER, Keep, Request, Review, Status
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "Reviewed",
     "Revoked",
     "Settled",
+    "Shortened",
     "Started",
     "Status",
     "Stumbled",
@@ -111,6 +113,8 @@ __all__ = [
     "held_since",
     "is_lower",
     "longer",
+    "settled_end",
+    "shorter",
     "warn_at",
     "warned_at",
 ]

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from ledger.nouns import Decision, Form, Personal, Receipt, Usage
 from ledger.streams.codec import Entry, registry_of
 from ledger.streams.request import extending
+from ledger.streams.request.shortening import Shortened
 
 
 class Verdict(StrEnum):
@@ -314,4 +315,5 @@ ENTRIES: Final = registry_of(
     Missed,
     Replaced,
     *extending.STEPS,
+    Shortened,
 )

@@ -25,6 +25,8 @@ WARN_LEAST: Final = timedelta(minutes=15)
 WARN_MOST: Final = timedelta(hours=24)
 ANSWERS: Final = frozenset({"request.started", "request.prolonged", "request.not-prolonged", "request.credential-set"})
 """Kinds of entries after which it is settled until when a lease is held: the holder is warned of that end next."""
+_SETTLED: Final = ANSWERS | {"request.shortened"}
+"""A sooner end is settled before the backend answers, which is told of it first."""
 
 
 class Outcome(StrEnum):
@@ -84,7 +86,7 @@ class Extended(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prolonged(Entry):
-    """The backend holds the lease to its new end."""
+    """The backend holds the lease to its new end, whether that is later or sooner."""
 
     kind: ClassVar[str] = "request.prolonged"
     generation: int
@@ -150,7 +152,7 @@ class Extension:
 
 
 def longer(form: Form, added_s: int, not_after: datetime) -> Form:
-    """Return `form` on its new totals: `added_s` more, and never past `not_after` where it named an end."""
+    """Return `form` on its new totals: `added_s` more (less where negative), and never past `not_after` where it named an end."""
     if isinstance(form, Change):
         refuse("a change has no end to move")
     named = None if form.not_after is None else not_after
@@ -164,8 +166,8 @@ def warn_at(since: datetime, end: datetime) -> datetime:
 
 
 def held_since(state: Request) -> datetime | None:
-    """Return when the backend of a lease last answered: from then on it is held until its end; None before that."""
-    return next((at for kind, at, *_ in reversed(state.history) if kind in ANSWERS), None)
+    """Return since when a lease is held until its end: its backend answered, or its holder shortened it; else None."""
+    return next((at for kind, at, *_ in reversed(state.history) if kind in _SETTLED), None)
 
 
 def warned_at(state: Request) -> datetime | None:
@@ -176,7 +178,7 @@ def warned_at(state: Request) -> datetime | None:
 
 def asked(state: Request, entry: ExtensionAsked, place: Place) -> Request:
     """Return the request with the extension that its holder asks for."""
-    end = _running(state)
+    end = running_until(state)
     require(place.actor in state.barred, "only the holder extends")
     require(state.extension is None or state.extension.outcome is not Outcome.PENDING, "an extension is pending")
     # Asked any earlier, this one would take the place of what the backend may still undo.
@@ -239,13 +241,14 @@ def extended(state: Request, entry: Extended, place: Place) -> Request:
         generation=entry.generation,
         not_after=entry.not_after,
         extension=replace(extension, outcome=Outcome.GRANTED),
+        shortened_from=None,
     )
 
 
 def prolonged(state: Request, entry: Prolonged, place: Place) -> Request:
     """Return the request once the backend holds it to its new end."""
     del place
-    _running(state)
+    running_until(state)
     require(entry.generation == state.generation > state.confirmed, "a stale worker's success does not count")
     return replace(state, receipt=entry.receipt, confirmed=entry.generation)
 
@@ -253,7 +256,7 @@ def prolonged(state: Request, entry: Prolonged, place: Place) -> Request:
 def not_prolonged(state: Request, entry: NotProlonged, place: Place) -> Request:
     """Return the request with its old end: the backend would not hold it any longer."""
     del place
-    _running(state)
+    running_until(state)
     extension = state.extension
     if extension is None or extension.outcome is not Outcome.GRANTED:
         refuse("no extension was granted")
@@ -272,7 +275,7 @@ def not_prolonged(state: Request, entry: NotProlonged, place: Place) -> Request:
 def warned(state: Request, entry: Warned, place: Place) -> Request:
     """Return the request once its holder was told of this end."""
     del place
-    require(entry.not_after == _running(state), "that is not its end")
+    require(entry.not_after == running_until(state), "that is not its end")
     require(state.warned_of != entry.not_after, "that end was announced already")
     return replace(state, warned_of=entry.not_after)
 
@@ -284,7 +287,8 @@ def lapse(state: Request) -> Extension | None:
     return replace(extension, outcome=Outcome.LAPSED) if pending and extension is not None else extension
 
 
-def _running(state: Request) -> datetime:
+def running_until(state: Request) -> datetime:
+    """Return the end of a lease that runs; raises UnlawfulError for anything else."""
     require(state.status.value == "running", f"{state.name} is {state.status}")
     if state.not_after is None:
         refuse("a change has no end")
@@ -292,7 +296,7 @@ def _running(state: Request) -> datetime:
 
 
 def _pending(state: Request, form_digest: str) -> Extension:
-    _running(state)
+    running_until(state)
     extension = state.extension
     if extension is None or extension.outcome is not Outcome.PENDING:
         refuse("no extension is pending")

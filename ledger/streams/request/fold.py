@@ -8,7 +8,7 @@ from typing import Final
 
 from ledger.streams.codec import Entry
 from ledger.streams.law import Place, refuse, require
-from ledger.streams.request import asking, carrying, ending, extending
+from ledger.streams.request import asking, carrying, ending, extending, shortening
 from ledger.streams.request.entries import (
     Accepted,
     Approved,
@@ -38,6 +38,7 @@ from ledger.streams.request.entries import (
     Submitted,
     Withdrawn,
 )
+from ledger.streams.request.shortening import Shortened
 from ledger.streams.request.state import Request
 
 
@@ -83,4 +84,5 @@ _STEPS: Final[dict[type[Entry], Callable[..., Request]]] = {
     Missed: ending.missed,
     Replaced: ending.replaced,
     **extending.STEPS,
+    Shortened: shortening.shortened,
 }

@@ -128,6 +128,9 @@ class Request:
     attempts: int = 0
     stumbles: int = 0
     extension: Extension | None = None
+    """The last one that was asked for; none since its holder shortened the lease."""
+    shortened_from: datetime | None = None
+    """The end that its holder moved forward last; None once an extension moved it since."""
     keeps: tuple[Keep, ...] = ()
     warned_of: datetime | None = None
     """The end that the holder was told of ahead."""

@@ -24,6 +24,7 @@ NOBODY = Personal("")
 END = NOW + timedelta(minutes=30)
 LATER = END + timedelta(hours=1)
 LONGER = replace(FORM, duration_s=7200)
+SHORTER = replace(FORM, duration_s=3000)
 
 ENTRIES = {
     "submitted": law.Submitted(
@@ -74,9 +75,13 @@ ENTRIES = {
     "extended": law.Extended(form_digest=digest(LONGER), generation=2, not_after=LATER),
     "prolonged": law.Prolonged(generation=2, receipt=RECEIPT),
     "not prolonged": law.NotProlonged(generation=2, not_after=END, why="The backend would not."),
+    "shortened": law.Shortened(
+        holder=ASKER, form=SHORTER, form_digest=digest(SHORTER), generation=2, not_after=END - timedelta(minutes=10)
+    ),
 }
 ACTORS = {"submitted": ASKER, "accepted": ASKER, "released": ASKER, "withdrawn": ASKER, "replaced": ASKER}
-ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD, "kept": LEAD, "extension asked": ASKER}
+ACTORS |= {"reviewed": LEAD, "lowered": LEAD, "revoked": LEAD, "kept": LEAD}
+ACTORS |= {"extension asked": ASKER, "shortened": ASKER}
 LATE = NOW + timedelta(days=2)
 
 PATHS = {
@@ -103,7 +108,7 @@ LAWFUL = {
     Status.WAITING: {"reviewed", "lowered", "withdrawn", "lapsed", "replaced"},
     Status.APPROVED: {"decided at dispatch", "reopened", "queued", "dispatched", "failed", "withdrawn", "missed"},
     Status.STARTING: {"started", "failed", "queued", "stumbled", "kept"} | HELD_ENDS,
-    Status.RUNNING: {"warned", "kept", "extension asked"} | HELD_ENDS,
+    Status.RUNNING: {"warned", "kept", "extension asked", "shortened"} | HELD_ENDS,
     Status.ENDING: {"not confirmed", "settled"},
     Status.UNCONFIRMED: {"settled"},
 }

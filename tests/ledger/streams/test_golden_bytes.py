@@ -127,6 +127,9 @@ ENTRIES = {
     "request.extended": request.Extended(form_digest="f" * 64, generation=2, not_after=LATER),
     "request.prolonged": request.Prolonged(generation=2, receipt=RECEIPT),
     "request.not-prolonged": request.NotProlonged(generation=2, not_after=LATER, why="booked"),
+    "request.shortened": request.Shortened(
+        holder=WHO, form=GPU, form_digest=digest(GPU), generation=2, not_after=LATER
+    ),
     "pool.rebooked": pool.Rebooked(request=1001, end=LATER),
     "halt.halted": halt.Halted(resource="*", by=WHO, rule="admin-halt", reason=SOLD),
     "halt.lifted": halt.Lifted(resource="*", by=LEAD, rule="admin-lift", reason=SOLD),

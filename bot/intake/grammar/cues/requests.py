@@ -1,10 +1,11 @@
-"""Verbs about a request that exists: release, cancel, extend."""
+"""Verbs about a request that exists: release, cancel, extend, shorten."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+from bot.intake.grammar.moments import Point
 from bot.intake.grammar.skeleton import Skeleton
 from bot.intake.reading import Intent
 
@@ -40,6 +41,19 @@ RELEASE: Final = re.compile(
     rf"|free|return|finished|is done|done)\b|\b{_THING}\b[^.;]{{0,15}} (?:can be (?:freed|released"
     rf"|returned|reclaimed))|\brelease (?:it|them|mine|ID)\b|\b(?:my|the|our) (?:\w+ )?{_THING}\b[^.;]{{0,10}}\brelease\b"
 )
+_ENDS: Final = (
+    r"(?:end|ending|stop|terminate|finish|release|return|free|free up|(?:give|hand) back|(?:done|finished) with)"
+)
+_AT: Final = r"(?:UNTIL|WHEN)"
+_SOONER: Final = r"(?:earlier|sooner|early)"
+BY_SPAN: Final = re.compile(rf"\bby (?:about )?SPAN\b|\bshorten\b.*\bat SPAN\b|\bSPAN {_SOONER}\b")
+"""A length by which an end comes sooner."""
+SHORTEN: Final = re.compile(
+    rf"\b(?:shorten|shortening|curtail)\b|\bcut\b[^.;]{{0,40}}\bshort\b[^.;]*(?:{_AT}|SPAN)"
+    rf"|\b{_ENDS}\b[^.;]{{0,20}}\bID\b(?! ' s)[^.;]{{0,30}}(?:{_AT}|SPAN|{_SOONER})|\bgive\b ID back {_AT}"
+    rf"|\b(?:need|want|use|keep|have)\b[^.;]{{0,20}}\bID\b[^.;]{{0,10}}\b(?:only|just)\b UNTIL"
+    rf"|\b(?:only|just)\b (?:need|want|use|keep|have)\b[^.;]{{0,20}}\bID\b UNTIL"
+)
 CANCEL: Final = re.compile(
     rf"\b(?:cancel|cancelling|canceling|withdraw|withdrawing|retract|revoke|rescind|scrap|abort"
     rf"|forget(?: about)?|nevermind|never mind|pull|pull back|take back|drop|discard|void|scratch"
@@ -58,6 +72,8 @@ _LONGER: Final = re.compile(r"\bextend\b|\blonger\b|\bprolong\b")
 def about_request(clause: Skeleton) -> Intent | None:
     """Return what is done to a request that exists, if that is what the clause is about."""
     deploys = "MODEL" in clause.text and "ID" not in clause.text
+    if _ends_sooner(clause):
+        return Intent.REQUEST_SHORTEN
     releases, cancels = clause.has(RELEASE) and not clause.has(MOVES_END), clause.has(CANCEL)
     if not deploys and releases and (not cancels or clause.has(_GIVES_BACK)):
         return Intent.REQUEST_RELEASE
@@ -66,6 +82,12 @@ def about_request(clause: Skeleton) -> Intent | None:
     if clause.has(EXTEND) and ("ID" in clause.text or not _new_thing(clause)):
         return Intent.REQUEST_EXTEND
     return None
+
+
+def _ends_sooner(clause: Skeleton) -> bool:
+    """Whether a time is named at which it ends; one that ends now is handed back."""
+    now = any(isinstance(token.value, Point) and token.value.after_s == 0 for token in clause.found("when"))
+    return clause.has(SHORTEN) and "ID" in clause.text and not clause.has(_LONGER) and not now
 
 
 def _new_thing(clause: Skeleton) -> bool:

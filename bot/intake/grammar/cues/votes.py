@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.intake.grammar.cues.negation import NOT
 from bot.intake.grammar.cues.questions import WHY
-from bot.intake.grammar.cues.requests import CANCEL, RELEASE
+from bot.intake.grammar.cues.requests import CANCEL, RELEASE, SHORTEN
 from bot.intake.grammar.skeleton import Skeleton
 from bot.intake.reading import Intent
 
@@ -51,7 +51,7 @@ _NOT_APPROVE: Final = re.compile(
 )
 _NOT_DENY: Final = re.compile(
     rf"\b{NOT}\b[^.;?]{{0,20}}\b(?:deny|decline|reject|turn down|veto|refuse|block|cancel|release"
-    rf"|withdraw|extend)\b"
+    rf"|withdraw|extend|shorten)\b|\b{NOT} (?:\w+ )?(?:end|stop|terminate|kill|return|free|hand back|give back|cut)\b"
 )
 _SWEEPING: Final = re.compile(r"\b(?:all|everything|every|except|but|anything|both|other|others|rest|pending ones)\b")
 _CONDITION: Final = re.compile(
@@ -65,7 +65,7 @@ def vote(clause: Skeleton) -> Intent | None:
     if "ID" not in clause.text:
         return None
     if clause.has(_NOT_DENY):
-        return Intent.OTHER if clause.has(_DENY) or clause.has(RELEASE) or clause.has(CANCEL) else None
+        return Intent.OTHER if any(map(clause.has, (_DENY, RELEASE, CANCEL, SHORTEN))) else None
     asked = clause.has(_ASKED)
     if clause.has(_NOT_APPROVE) and not asked and not clause.has(WHY):
         return Intent.OTHER if clause.has(_SWEEPING) else Intent.REQUEST_DENY

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, time
 from typing import Final
 
-from bot.intake.grammar.cues.requests import MOVES_END
+from bot.intake.grammar.cues.requests import BY_SPAN, MOVES_END
 from bot.intake.grammar.frames.deploy import version_of
 from bot.intake.grammar.frames.sheet import Sheet
 from bot.intake.grammar.frames.window import day_bounds
@@ -52,6 +52,22 @@ def extend(sheet: Sheet) -> None:
     elif spans:
         reason = DoubtReason.NOT_A_NUMBER if None in values else DoubtReason.COMPETING
         sheet.doubt("duration_s", reason, sheet.said(spans[-1]))
+
+
+def shorten(sheet: Sheet) -> None:
+    """Fill in the request, and the new end or the time by which it comes sooner; a length alone is neither."""
+    request_id(sheet)
+    moments, spans = sheet.whole.found("until", "when"), sheet.whole.found("span")
+    sheet.slots |= {"duration_s": None, "until": None}
+    if len(moments) == 1 and not spans:
+        law = sheet.vocabulary.conventions
+        sheet.slots["until"] = resolve(moments[0].value, sheet.now, law, alone=law.workday_end)
+        if sheet.slots["until"] is None:
+            sheet.doubt("until", DoubtReason.AMBIGUOUS, sheet.said(moments[0]))
+    elif len(spans) == 1 and not moments and spans[0].value is not None and sheet.whole.has(BY_SPAN):
+        sheet.slots["duration_s"] = int(spans[0].value)
+    elif spans or moments:
+        sheet.doubt("until", DoubtReason.COMPETING, sheet.said((spans or moments)[-1]))
 
 
 def readiness(sheet: Sheet) -> None:

@@ -100,6 +100,7 @@ PHRASES: Final = {
     "release": "libere|liberer|liberez|rends|rendre|restituer|restitue|je rends",
     "cancel": "annule|annuler|annulez|retire|retirer",
     "extend": "prolonge|prolonger|prolongez|prolongation|etendre",
+    "shorten": "raccourcis|raccourcir|raccourcissez|ecourte|ecourter",
     "push": "repousse|repousser|repoussez|decale|decaler|deplace|deplacer",
     "requests": "mes demandes",
     "status": "etat|statut|ou en est|ou en sont",

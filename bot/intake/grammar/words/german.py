@@ -94,6 +94,8 @@ PHRASES: Final = {
     "release": "zuruckgeben|freimachen|rausgeben",
     "cancel": "storniere|stornieren|zuruckziehen|zieh|ziehe|abbrechen|widerrufe",
     "extend": "verlangere|verlangern|verlangerung|verlanger",
+    "shorten": "verkurze|verkurzen|verkurzt",
+    "end": "beende|beenden",
     "push": "verschiebe|verschieben|verlege|verlegen",
     "longer": "langer",
     "status": "status|stand",

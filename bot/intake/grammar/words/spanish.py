@@ -95,6 +95,8 @@ PHRASES: Final = {
     "release": "libera|liberar|libero|devuelve|devolver|devuelvo|suelta",
     "cancel": "cancela|cancelar|cancelo|anula|anular|retira|retirar|retiro",
     "extend": "extiende|extender|amplia|ampliar|prolonga|prolongar|alargar|alarga|prorroga|prorrogar",
+    "shorten": "acorta|acortar|acorto",
+    "end": "termina|terminar|finaliza|finalizar",
     "push": "mueve|mover|aplaza|aplazar|pospon",
     "status": "estado|como va",
     "request": "solicitud|peticion|solicitudes|peticiones",
