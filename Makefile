@@ -72,7 +72,7 @@ $(MODELS_STAMP): tests/models/requirements.lock | $(UV)
 	  "make test-models needs Python 3.11, and $(MODELS_PYTHON) is none: set MODELS_PYTHON=/path/to/python3.11"; exit 1; }
 	@test -n "$(TORCH_LINKS)" || { echo \
 	  "make test-models needs the CPU build of torch: set TORCH_LINKS to a folder or page that has the wheel"; exit 1; }
-	@echo "Setting up vLLM (once; about two minutes)"
+	@echo "Setting up vLLM (once; one or two minutes)"
 	@$(UV) venv --quiet --clear --python $(MODELS_PYTHON) $(MODELS)
 	@$(UV) pip install --quiet --compile-bytecode --python $(MODELS)/bin/python --require-hashes --no-deps $(WITH_TORCH) -r $<
 	@touch $@
