@@ -57,10 +57,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """How a model is served now: under which name, and what a call to it may ask for."""
+    """How a model is served now: under which name, what a call to it may ask for, and by which paths."""
 
     name: str
     bounds: Bounds
+    routes: frozenset[Route] = frozenset({Route.CHAT, Route.COMPLETIONS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,8 @@ def read(route: Route, raw: bytes, served: Callable[[str], Served], *, most_byte
     if type(model) is not str:
         raise bad("model", "must be the name of a model; GET /v1/models lists them")
     how = served(model)
+    if route not in how.routes:
+        raise bad("model", f"{model} answers {' and '.join(sorted(how.routes))} alone")
     asked = strict.rebuild(body, _fields(route, how.bounds), _DROPPED) | {"model": how.name}
     return (
         _embedding(model, asked, how.bounds)

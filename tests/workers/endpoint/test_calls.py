@@ -21,7 +21,7 @@ CHAT, COMPLETIONS, EMBEDDINGS = Route.CHAT, Route.COMPLETIONS, Route.EMBEDDINGS
 def served(name):
     if name != "churn":
         raise CallError(404, "model_not_found", f"There is no model {name}.", "model")
-    return Served(name="churn@sha256:ab", bounds=BOUNDS)
+    return Served(name="churn@sha256:ab", bounds=BOUNDS, routes=frozenset(Route))
 
 
 def call(route, *, raw=None, **body):
@@ -222,6 +222,14 @@ def test_an_embedding_costs_its_inputs():
     found = call(EMBEDDINGS, input=["hello", "you"], encoding_format="base64")
     assert (found.most, found.sequences, found.body["input"]) == (5 + 10 + 3 + 10, 2, ["hello", "you"])
     refused(EMBEDDINGS, "max_tokens is not passed on", input="x", max_tokens=3)
+
+
+def test_a_path_that_the_model_does_not_answer_is_refused_with_those_it_does():
+    def chats(_):
+        return Served(name="churn", bounds=BOUNDS)
+
+    with pytest.raises(CallError, match="churn answers /v1/chat/completions and /v1/completions alone"):
+        read(EMBEDDINGS, orjson.dumps({"model": "churn", "input": "x"}), chats)
 
 
 def test_where_a_text_can_have_more_tokens_than_bytes_a_prompt_counts_as_the_context():
