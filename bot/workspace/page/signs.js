@@ -28,6 +28,7 @@ const SIGNS = {
   red_circle: [["circle", { cx: 12, cy: 12, r: 6.5, fill: DANGER, stroke: DANGER }]],
   alarm_clock: [["circle", { cx: 12, cy: 13, r: 7, fill: "none", stroke: WARN }], line("M12 9.500V13l2.5 1.800M5 5.500L7.5 3.500M19 5.500l-2.5-2", WARN)],
   heavy_plus_sign: [ring(OK), line("M12 7.500v9M7.5 12h9", OK)],
+  heavy_minus_sign: [ring(ACCENT), line("M7.5 12h9", ACCENT)],
   leftwards_arrow_with_hook: [line("M8.5 5L4.5 9l4 4M5 9h9.500a5 5 0 0 1 0 10H9", ACCENT)],
   checkered_flag: [line("M5.5 21V3.5", INK), ground("M5.5 4h13v9h-13z", INK), shape("M5.5 4h3.250v3H5.500zM12 4h3.250v3H12zM8.75 7H12v3H8.750zM15.25 7h3.250v3h-3.250zM5.5 10h3.250v3H5.500zM12 10h3.250v3H12z", INK)],
   warning: [ground("M12 3.500l9.3 16.500H2.700z", WARN), line("M12 9.500v5M12 17.300v.1", WARN)],
