@@ -177,9 +177,12 @@ class Steps:
             return Refused(reason=Reason.UNAVAILABLE, detail=error.detail)
 
     def _until_landed(self, attempt: Callable[[], T]) -> T:
-        """Decide at once while nobody waits for a turn; what was lost in a race is decided again in turn."""
+        """Decide at once while nobody waits for a turn; what was lost in a race is decided again in turn.
+
+        A race can also end as something unlawful: what fitted when it was read is gone when it is to be reserved.
+        """
         if not self.book.store.waited_for():
-            with suppress(VersionConflictError):
+            with suppress(VersionConflictError, UnlawfulError):
                 return attempt()
         with self.book.store.in_turn():
             for _ in range(TRIES):
