@@ -22,8 +22,13 @@ class PolicyInForce:
         self._book = book
 
     def current(self) -> Policy:
-        """Return the policy; raises PolicyError when the files are not the adopted ones."""
+        """Return the policy; raises PolicyError when the files are not the adopted ones.
+
+        Right after an adoption another thread may still be building it: that is waited for, and nobody is sent away.
+        """
         policy = self._source.current()
+        if policy.digest != self._book.policy().digest:
+            policy = self._source.newest()
         if policy.digest != self._book.policy().digest:
             fault = "they are not what was adopted; an admin runs `quartermaster policy adopt`"
             raise PolicyError("policy files", policy.digest[:12], fault)

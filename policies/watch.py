@@ -44,6 +44,13 @@ class PolicySource:
                 self._building.release()
         return self._policy
 
+    def newest(self) -> Policy:
+        """Return the policy of the files as they lie there now, after whoever builds it has done so."""
+        with self._building:
+            if self._stat() != self._seen:
+                self._rebuild()
+        return self._policy
+
     def _first(self, before: Callable[[], Policy | None]) -> Policy:
         try:
             return Policy.load(self._folder)

@@ -77,6 +77,38 @@ def test_rules_that_cannot_be_read_at_the_start_leave_the_adopted_ones_in_force(
     assert source.error is None
 
 
+def test_what_was_adopted_a_moment_ago_is_waited_for_while_another_thread_builds_it(house, monkeypatch):
+    folder = house.home / "policies"
+    in_force = PolicyInForce(source_of(folder, house.book), house.book)
+    publish(folder, (folder / "policy.csv").read_text().replace("gpus<=8", "gpus<=7"))
+    adopted = Policy.load(folder)
+    house.book.append(published(house, adopted))
+    began, go, real = threading.Event(), threading.Event(), Policy.load
+
+    def slow(place):
+        began.set()
+        assert go.wait(20)
+        return real(place)
+
+    monkeypatch.setattr(Policy, "load", slow)
+    said = []
+    first = threading.Thread(target=lambda: said.append(in_force.current().digest))
+    first.start()
+    assert began.wait(20)
+    second = threading.Thread(target=lambda: said.append(in_force.current().digest))
+    second.start()
+    second.join(0.3)
+    go.set()
+    for thread in (first, second):
+        thread.join(20)
+    assert said == [adopted.digest] * 2
+
+
+def published(house, policy):
+    entry = PolicyPublished(digest=policy.digest, files=house.book.policy().files, why="a test")
+    return Write(stream="policy", expected=house.book.policy().version, entries=(entry,), actor="os:test")
+
+
 def test_the_desk_opens_with_the_adopted_rules_too(house):
     (house.home / "policies" / "policy.csv").write_text("p, short")
     again = open_house(
