@@ -19,11 +19,13 @@ logger = structlog.get_logger(__name__)
 @contextmanager
 def guarded(front: Front, slack: str, spot: Spot) -> Iterator[bool]:
     """Yield whether this person may be served; turn faults into a sentence that only they see."""
+    looked = False
     try:
         with _told(front, slack, spot):
             no = front.stranger(slack)
             if no is not None:
                 front.say(slack, spot, no)
+            looked = True
             yield no is None
     except TROUBLE as error:
         logger.warning("Slack refused", error=str(error)[:300])
@@ -31,6 +33,8 @@ def guarded(front: Front, slack: str, spot: Spot) -> Iterator[bool]:
     except Exception:  # the edge of a listener: whatever else goes wrong is logged whole and told plainly
         logger.exception("a listener failed")
         _whisper(front, slack, spot, refusals.BROKEN)
+    if not looked:
+        yield False
 
 
 @contextmanager

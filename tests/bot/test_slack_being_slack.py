@@ -13,8 +13,11 @@ from slack_sdk.errors import SlackApiError
 
 from bot.blocks.parts import Ref
 from bot.front import Spot
+from bot.listeners.edge import guarded
 from bot.tables import State
+from ledger.errors import BusyError
 from ledger.streams.request import Status, Verdict
+from policies.errors import PolicyError
 
 # -- a post that does not arrive ------------------------------------------------------------------------------------
 
@@ -97,6 +100,18 @@ def test_a_listener_that_fails_tells_the_person(stage, mira, monkeypatch):
 
 def refuse(_name):
     raise SlackApiError("no", {"ok": False, "error": "internal_error"})
+
+
+@pytest.mark.parametrize(
+    "fault", [OSError("away"), PolicyError("policy.csv", "1", "x"), BusyError("x"), ValueError("x")]
+)
+def test_somebody_who_cannot_even_be_looked_up_is_told_and_not_served(stage, monkeypatch, fault):
+    said = []
+    monkeypatch.setattr(stage.front, "stranger", lambda _: (_ for _ in ()).throw(fault))
+    monkeypatch.setattr(stage.front, "say", lambda *words: said.append(words[2]))
+    with guarded(stage.front, MIRA, _spot(stage)) as welcome:
+        assert welcome is False
+    assert len(said) == 1
 
 
 def test_one_approver_whom_slack_refuses_keeps_no_other_message_from_being_true(stage, mira, ines):
