@@ -35,6 +35,8 @@ README = ROOT / "workers" / "README.md"
 MARKS = "<!-- crash table -->", "<!-- end of crash table -->"
 VICTIMS = ("worker child", "worker", "clock", "Valkey", "desk", "backend")
 TRIES = 5
+AFTERWARDS_S = 1.0
+"""How long the step after the end may take to be reached once the end is seen."""
 OVER = frozenset({Status.ENDED, Status.DONE})
 DESK = """
 import sys
@@ -171,7 +173,9 @@ class Run:
         else:
             over = lambda: self.place.status(number) in OVER  # noqa: E731
         self.place.until(lambda: seen.exists() or over(), 60, lambda: self.place.life(number))
-        time.sleep(0.2 if over() else 0)  # the last step of all lies after the end
+        deadline = time.monotonic() + AFTERWARDS_S
+        while not seen.exists() and time.monotonic() < deadline:  # the last step of all lies after the end
+            time.sleep(0.02)
         return seen.exists()
 
     def _asked(self, case, role, victims):
