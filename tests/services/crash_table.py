@@ -34,7 +34,9 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "workers" / "README.md"
 MARKS = "<!-- crash table -->", "<!-- end of crash table -->"
 VICTIMS = ("worker child", "worker", "clock", "Valkey", "desk", "backend")
-TRIES = 5
+TRIES = 8
+LONG_S = 120
+"""How long a start may take: on a cluster it waits for what other cases hold."""
 AFTERWARDS_S = 1.0
 """How long the step after the end may take to be reached once the end is seen."""
 OVER = frozenset({Status.ENDED, Status.DONE})
@@ -145,7 +147,7 @@ class Run:
             number = self._asked(case, role, victims)
             self.numbers[case] = number
             if case.step in END and role != "clock":
-                self.place.until_status(number, Status.RUNNING, seconds=60)
+                self.place.until_status(number, Status.RUNNING, seconds=LONG_S)
                 self.place.order(role, case.step, number, *victims)
                 self.place.desk.release(MIRA, number)
             elif case.step in crash_longer.EVERY:
@@ -158,7 +160,7 @@ class Run:
     def _lengthen(self, case, role, number, victims):
         """Extend what runs; without haste where the clock dies of it, so that no worker is there before."""
         place = self.place
-        place.until_status(number, Status.RUNNING, seconds=60)
+        place.until_status(number, Status.RUNNING, seconds=LONG_S)
         if case.step in crash_longer.REFUSED:
             self.longer.spoil(number)
         place.order(role, case.step, number, *victims)
