@@ -43,13 +43,14 @@ class OutageReports:
 
     def look(self) -> None:
         """Owe what follows from every outage that began or ended since the last look; at a start, from all that was told."""
-        before, self._standing = self._standing, self._outages.standing()
+        before, now = self._standing, self._outages.standing()
         known = self._told() if before is None else before.keys()
-        for backend in sorted(self._standing.keys() | known):
-            if before is None or _since(self._standing, backend) != _since(before, backend):
+        for backend in sorted(now.keys() | known):
+            if before is None or _since(now, backend) != _since(before, backend):
                 self._tables.owe(f"{DUTY}:{backend}", self._clock())
                 for request in self._waiting(backend):
                     self._tables.owe(f"request:{request.number}", self._clock())
+        self._standing = now  # at last: what could not be owed is seen again
 
     def tell(self, backend: str) -> None:
         """Make every report about a backend say how it stood at the last look, and add a reminder for each hour.
