@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from workers.endpoint import strict
@@ -276,7 +277,9 @@ def _answer_format(name: str, value: Any) -> dict[str, Any]:
     raise bad(name, 'must be {"type": "text"}, {"type": "json_object"} or a json_schema')
 
 
-def _fields(route: Route, bounds: Bounds) -> dict[str, Check]:
+@cache
+def _fields(route: Route, bounds: Bounds) -> Mapping[str, Check]:
+    """The fields of a path, made once for each way in which models are bounded."""
     model: dict[str, Check] = {"model": text(200)}
     if route is Route.EMBEDDINGS:
         size = whole(1, 100_000)

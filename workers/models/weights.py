@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from ledger.errors import MalformedError
 from ledger.log.canonical import canonical, parse
-from workers.durable import write_whole
+from workers.durable import sync, write_whole
 from workers.models import safetensors
 from workers.models.errors import WeightsError
 
@@ -166,7 +166,7 @@ class WeightStore:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # it is there already: the same bytes
                 raise WeightsError(f"{_short(digest)} could not be kept: {error.strerror}") from error
         place.chmod(0o555)
-        _sync(self._folder)
+        sync(self._folder)
 
 
 def _sort(source: Path, within: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
@@ -194,7 +194,7 @@ def _copy(files: dict[str, Path], to: Path, size: int, progress: Progress) -> No
     for name, path in files.items():
         try:
             shutil.copyfile(path, to / name)
-            _sync(to / name)
+            sync(to / name)
         except OSError as error:
             raise WeightsError(f"{name} could not be copied: {error.strerror}") from error
         done += (to / name).stat().st_size
@@ -268,14 +268,6 @@ def _remove(part: Path) -> None:
     if (part / "model").exists():
         (part / "model").chmod(0o700)
     shutil.rmtree(part)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _short(digest: str) -> str:
