@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.desk import Desk
+from bot.errors import Reason, Refused
 from bot.house import open_house
 from ledger.book import Book, open_memory, open_sqlite
 from ledger.nouns import GpuForm
@@ -84,6 +85,17 @@ class World:
 
     def effects(self) -> list[str]:
         return [what for _, what in self.executor.effects()]
+
+
+def kinds(world: World, request: Request) -> list[str]:
+    """What happened to a request, in order, without the `request.` of each."""
+    return [kind.removeprefix("request.") for kind, *_ in world.now(request).history]
+
+
+def refused(outcome: object) -> Reason:
+    """Why a verb was refused."""
+    assert isinstance(outcome, Refused), outcome
+    return outcome.reason
 
 
 def make_world(book: Book, time: Hand, folder: Path, policy: Policy | None = None) -> World:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import INES, KOFI, MIRA, RULES, TOMAS
+from conftest import INES, KOFI, MIRA, RULES, TOMAS, kinds, refused
 
-from bot.errors import Reason, Refused
+from bot.errors import Reason
 from ledger.audit import verify_store
 from ledger.book import Write
 from ledger.errors import ReadOnlyError
@@ -36,15 +36,6 @@ def extended(world, request, seconds=HOUR, **rest):
     outcome = extend(world, request, seconds, **rest)
     assert isinstance(outcome, Request), outcome
     return outcome
-
-
-def refused(outcome):
-    assert isinstance(outcome, Refused), outcome
-    return outcome.reason
-
-
-def kinds(world, request):
-    return [kind.removeprefix("request.") for kind, *_ in world.now(request).history]
 
 
 def review(world, request, slack=INES, *, approve=True, digest=None):

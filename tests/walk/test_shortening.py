@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import INES, KOFI, MIRA
+from conftest import INES, KOFI, MIRA, kinds, refused
 
-from bot.errors import Reason, Refused
+from bot.errors import Reason
 from ledger.audit import verify_store
 from ledger.book import Write
 from ledger.nouns import Access, DataForm, Personal
@@ -30,15 +30,6 @@ def shortened(world, request, **after):
     outcome = shorten(world, request, **after)
     assert isinstance(outcome, Request), outcome
     return outcome
-
-
-def refused(outcome):
-    assert isinstance(outcome, Refused), outcome
-    return outcome.reason
-
-
-def kinds(world, request):
-    return [kind.removeprefix("request.") for kind, *_ in world.now(request).history]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from conftest import MIRA, TOMAS, Hand, make_world
+from conftest import MIRA, TOMAS, Hand, kinds, make_world
 
 from ledger.book import open_sqlite
 from ledger.errors import BusyError, ReadOnlyError
@@ -24,10 +24,6 @@ from workers.journal import Ending
 
 def broken(*_args):
     raise ReadOnlyError("disk full")
-
-
-def kinds(world, request):
-    return [kind.removeprefix("request.") for kind, *_ in world.now(request).history]
 
 
 def test_a_request_that_fails_keeps_no_other_from_ending(world):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from conftest import INES, MIRA
+from conftest import INES, MIRA, kinds
 
 from ledger.streams.request import Status
 from policies.decide import Policy
@@ -13,10 +13,6 @@ from workers.executors.memory import Mood
 from workers.hands import attend
 
 HOURS = timedelta(hours=1)
-
-
-def kinds(world, request):
-    return [kind.removeprefix("request.") for kind, *_ in world.now(request).history]
 
 
 def in_line(world):

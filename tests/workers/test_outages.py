@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from conftest import MIRA, TOMAS
+from conftest import MIRA, TOMAS, kinds
 
 from ledger.book import Book
 from ledger.nouns import Access, DataForm
@@ -48,10 +48,6 @@ def gone_dark(world, **rest):
     world.executor.behave(Mood.DARK)
     attend(world.room, request.number)
     return world.now(request)
-
-
-def kinds(world, request):
-    return [kind.removeprefix("request.") for kind, *_ in world.now(request).history]
 
 
 def test_tries_are_counted_and_come_ever_more_rarely_up_to_once_a_minute(world, tries):
