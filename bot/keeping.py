@@ -52,9 +52,7 @@ def remindable_at(request: Request, nudges: Nudges) -> datetime | None:
 class Keeping:
     """Rebuilds messages from the request; knows no loop and no retry."""
 
-    def __init__(
-        self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], seen: LastLook
-    ) -> None:
+    def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], seen: LastLook) -> None:
         self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
         self._seen = seen
         self._longer = Longer(desk, slack, tables, self.voice)

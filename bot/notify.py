@@ -34,9 +34,7 @@ TIDY_EACH: Final = timedelta(hours=1)
 class Notifier:
     """The loop that pays what is owed; `duties` says how, by the first word of a key."""
 
-    def __init__(
-        self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], seen: LastLook
-    ) -> None:
+    def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], seen: LastLook) -> None:
         self._desk, self._tables, self._clock = desk, tables, clock
         self._keeping = Keeping(desk, slack, tables, clock, seen)
         self._tidied: datetime | None = None
