@@ -22,7 +22,7 @@ from ledger.log.memory import MemoryStore
 from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Clock, Move, Receipt, Store, Stored
 from ledger.nouns import ExplainForm
-from ledger.streams import halt, law_of
+from ledger.streams import halt, law_of, question
 from ledger.streams.budget import Budget
 from ledger.streams.codec import Entry, draft, entry_of
 from ledger.streams.halt import Halts
@@ -30,6 +30,7 @@ from ledger.streams.holding import Holding, stream_of
 from ledger.streams.house import Opened, People, Policies
 from ledger.streams.law import Place
 from ledger.streams.pool import Pool
+from ledger.streams.question import Questions
 from ledger.streams.request import Request
 from ledger.streams.watch import Finding, Watch
 from ledger.views import RequestIndex
@@ -144,6 +145,10 @@ class Book:
     def holding(self, subject: str) -> Holding:
         """Return whose turn it was last among a subject's requests."""
         return self.state(stream_of(subject)) or Holding()
+
+    def questions(self, number: int) -> Questions:
+        """Return what waits for an answer with the key that request `number` granted."""
+        return self.state(question.stream_of(number)) or Questions()
 
     def watch(self, name: str) -> Watch:
         """Return what is known about one backend (`gpu_pool`), or the clock (`clock`)."""

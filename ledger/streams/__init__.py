@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import UnlawfulError
-from ledger.streams import budget, halt, holding, house, pool, request, watch
+from ledger.streams import budget, halt, holding, house, pool, question, request, watch
 from ledger.streams.codec import Entry
 
 
@@ -29,6 +29,7 @@ LAWS: Final[dict[str, Law]] = {
     "halt": Law(entries=dict(halt.ENTRIES), evolve=halt.evolve),
     "budget": Law(entries=dict(budget.ENTRIES), evolve=budget.evolve),
     "holding": Law(entries=dict(holding.ENTRIES), evolve=holding.evolve),
+    "question": Law(entries=dict(question.ENTRIES), evolve=question.evolve),
     "watch": Law(entries=dict(watch.ENTRIES), evolve=watch.evolve),
 }
 
