@@ -6,6 +6,10 @@ import pytest
 from conftest import Hand
 from contracts.executor import Backend, ExecutorContract, QueueContract
 
+from ledger.nouns import KeyForm
+from workers.endpoint.counters import Counters
+from workers.endpoint.keytable import KeyTable
+from workers.executors.endpoint_keys import EndpointKeys
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor, Mood
 
@@ -47,6 +51,41 @@ class GpuPoolBackend(Backend):
         return lambda: aside.rename(self.folder)
 
 
+class KeysBackend(Backend):
+    resource = "endpoint:fraud-detector@production"
+
+    def __init__(self, folder):
+        self.path = folder / "models" / "keys.sqlite3"
+        self.path.parent.mkdir()
+
+    def form(self, duration_s):
+        return KeyForm(resource=self.resource, tokens=1_000_000, duration_s=duration_s)
+
+    def devices(self, name):
+        return ()
+
+    def executor(self, clock):
+        def counters():
+            return Counters(self.path.with_name("tokens.sqlite3"))
+
+        return EndpointKeys(KeyTable(self.path), counters, "http://127.0.0.1:8440", lambda _: "vision", clock=clock)
+
+    def trace(self, key):
+        row = KeyTable(self.path).of_grant(key) if self.path.exists() else None
+        return row if row is not None and row.held else None
+
+    def breaks(self):
+        aside = self.path.parent.rename(self.path.parent.with_name("unmounted"))
+        self.path.mkdir(parents=True)
+
+        def repair():
+            self.path.rmdir()
+            self.path.parent.rmdir()
+            aside.rename(self.path.parent)
+
+        return repair
+
+
 class TestMemory(ExecutorContract, QueueContract):
     @pytest.fixture
     def backend(self, tmp_path):
@@ -57,3 +96,9 @@ class TestGpuPool(ExecutorContract):
     @pytest.fixture
     def backend(self, tmp_path):
         return GpuPoolBackend(tmp_path)
+
+
+class TestEndpointKeys(ExecutorContract):
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return KeysBackend(tmp_path)

@@ -456,15 +456,15 @@ def lowered(state, actor, body):
 
 
 def lower(form, asked):
-    free = {"gpu": ("gpus", "duration_s"), "data": ("columns", "duration_s")}.get(form["form"], ())
-    if form == asked or form["form"] != asked["form"] or not free:
+    counted = {"gpu": "gpus", "data": "columns", "key": "tokens"}.get(form["form"])
+    if form == asked or form["form"] != asked["form"] or counted is None:
         return False
     fewer = 0 < form["duration_s"] <= asked["duration_s"]
-    if form["form"] == "gpu":
-        fewer = fewer and 0 < form["gpus"] <= asked["gpus"]
+    if counted != "columns":
+        fewer = fewer and 0 < form[counted] <= asked[counted]
     elif asked["columns"]:
         fewer = fewer and bool(form["columns"]) and set(form["columns"]) <= set(asked["columns"])
-    return fewer and all(form[name] == asked[name] for name in asked if name not in free)
+    return fewer and all(form[name] == asked[name] for name in asked if name not in {counted, "duration_s"})
 
 
 def accepted(state, actor, body):
@@ -493,7 +493,7 @@ def dispatched(state, actor, body):
 
 
 def kept(state, actor, body):
-    need(state["is"] in {"starting", "running"} and state["form"]["form"] in {"gpu", "data"}, "nothing is held")
+    need(state["is"] in {"starting", "running"} and state["form"]["form"] in {"gpu", "data", "key"}, "nothing is held")
     need(actor == body["keeper"] and actor.startswith("user:"), "a person lets it stand")
     need(actor not in state["barred"], "nobody lets their own stand")
     need(body["rule"] and body["policy"] and body["fails"], "a rule, a policy and what fails")

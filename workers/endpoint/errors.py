@@ -5,6 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from workers.errors import WorkerError
+
+
+class TableError(WorkerError):
+    """Raised when the route table cannot be read, or would not be one; the one before stays in force."""
+
 
 class CallError(Exception):
     """Raised when a call is answered by the endpoint itself.

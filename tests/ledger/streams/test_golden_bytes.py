@@ -25,6 +25,7 @@ from ledger.nouns import (
     ExplainForm,
     Fact,
     GpuForm,
+    KeyForm,
     Personal,
     Receipt,
     RevertForm,
@@ -41,6 +42,7 @@ LATER = datetime(2026, 11, 25, tzinfo=UTC)
 WHO, LEAD = "user:" + "a" * 32, "user:" + "b" * 32
 GPU = GpuForm(resource="gpu:p", gpu_type="h100-80gb", gpus=4, duration_s=10800, start=AT, not_after=LATER)
 DATA = DataForm(resource="data:d", access=Access.WRITE, duration_s=60, columns=("x", "ü"))
+KEY = KeyForm(resource="endpoint:m@production", tokens=2_000_000, duration_s=2_592_000, not_after=LATER)
 DEPLOY = DeployForm(
     resource="deploy:m@production",
     model="m",
@@ -198,7 +200,7 @@ def test_a_field_more_or_less_is_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "form", [GPU, DATA, DEPLOY, REVERT, EXPLAIN], ids=["gpu", "data", "deploy", "revert", "explain"]
+    "form", [GPU, DATA, KEY, DEPLOY, REVERT, EXPLAIN], ids=["gpu", "data", "key", "deploy", "revert", "explain"]
 )
 def test_a_form_round_trips_and_its_digest_is_pinned(form):
     assert form_of(form_body(form)) == form
