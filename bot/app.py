@@ -14,6 +14,8 @@ from bot.listeners import buttons, commands, home, messages, views
 from bot.notify import Notifier
 from bot.outages import DUTY as OUTAGE
 from bot.outages import LastLook, OutageReports
+from bot.questions import DUTY as QUESTION
+from bot.questions import QuestionReports
 from bot.settings import SlackSettings
 from bot.slack import Slack, web_client
 from bot.stricter import DUTY as STRICTER
@@ -34,9 +36,15 @@ class DeskApp:
 
 
 def build_app(
-    settings: SlackSettings, house: House, nudge: Callable[[int], None], *, simulate: bool, admin_channel: str = ""
+    settings: SlackSettings,
+    house: House,
+    nudge: Callable[[int], None],
+    ask: Callable[[int], None],
+    *,
+    simulate: bool,
+    admin_channel: str = "",
 ) -> DeskApp:
-    """Return the desk's app on one house."""
+    """Return the desk's app on one house; `nudge` and `ask` put a request and its questions to a worker."""
     client = web_client(settings.bot_token, settings.api_url or None)
     tables = Tables(house.home / "desk.sqlite3")
     slack = Slack(client, tables)
@@ -49,11 +57,13 @@ def build_app(
     reports = OutageReports(desk, slack, tables, house.book.clock, notifier.voice, Outages(house.home / FILE), seen)
     notifier.duties[OUTAGE] = reports.tell
     notifier.rounds.append(reports.look)
+    notifier.duties[QUESTION] = QuestionReports(desk, slack, tables).tell
     stricter = Stricter(desk, slack, tables, house.book.clock, notifier.voice)
     notifier.duties |= {STRICTER: stricter.tell, RULES: stricter.look}
     notifier.beside.append(stricter.notice)
     notifier.rounds.append(stricter.begin)
     front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
+    front.have_answered = ask
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):
         surface.register(app, front)

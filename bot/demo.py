@@ -26,7 +26,7 @@ from bot.workspace.model import Channel, Command, Person
 from bot.workspace.server import WorkspaceServer
 from workers.app import build_room, take_inventories
 from workers.embedded import Valkey
-from workers.queue import nudger
+from workers.queue import asker, nudger
 from workers.settings import HouseSettings
 
 SECURITY: Final = "security"
@@ -131,6 +131,7 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
             slack,
             house,
             nudger(settings.broker_url, house.book.requests.resource),
+            asker(settings.broker_url),
             simulate=False,
             admin_channel=settings.admin_channel,
         )
@@ -151,7 +152,12 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
 def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool, admin_channel: str) -> Iterator[None]:
     """Connect the desk over Socket Mode, with its notifier beside it."""
     made = build_app(
-        slack, house, nudger(broker, house.book.requests.resource), simulate=simulate, admin_channel=admin_channel
+        slack,
+        house,
+        nudger(broker, house.book.requests.resource),
+        asker(broker),
+        simulate=simulate,
+        admin_channel=admin_channel,
     )
     try:
         with _notifying(made), _listening(made, slack):

@@ -12,6 +12,7 @@ from bot.verbs.ending import Ending
 from bot.verbs.extending import Extending
 from bot.verbs.halting import Halting
 from bot.verbs.letting import Letting
+from bot.verbs.questioning import Questioning
 from bot.verbs.reverting import Reverting
 from bot.verbs.shortening import Shortening
 from bot.verbs.showing import Showing
@@ -19,7 +20,7 @@ from bot.verbs.showing import Showing
 __all__ = ["Desk", "Preview"]
 
 
-class Desk(Reverting, Deciding, Ending, Letting, Extending, Shortening, Halting, Showing):
+class Desk(Reverting, Deciding, Ending, Letting, Extending, Shortening, Halting, Showing, Questioning):
     """The one place where people's intentions become entries.
 
     Args:

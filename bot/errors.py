@@ -57,6 +57,10 @@ class Reason(StrEnum):
     NOT_ADMIN = "may not freeze or lift"
     NO_FINDING = "no such finding"
     ALREADY_ASKED = "asked for already"
+    NO_KEY = "holds no key"
+    SEVERAL_MODELS = "holds keys of several models"
+    TOO_MANY_QUESTIONS = "too many questions wait"
+    TOO_LONG = "too long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,10 @@ class Stage:
             signing_secret=server.signing_secret,
             api_url=server.api_url,
         )
-        self.made = build_app(settings, self.house, self.nudged.append, simulate=True, admin_channel=SECURITY)
+        self.asked_models = []
+        self.made = build_app(
+            settings, self.house, self.nudged.append, self.asked_models.append, simulate=True, admin_channel=SECURITY
+        )
         self.made.front.mend()
         client = web_client(server.app_token, server.api_url)
         self._handler = SocketModeHandler(self.made.app, server.app_token, web_client=client, ping_interval=0.3)

@@ -20,8 +20,11 @@ from ledger.book import Book, open_sqlite, utc_now
 from ledger.errors import BusyError
 from policies.errors import PolicyError
 from policies.inforce import PolicyInForce, source_of
+from workers.answering import Answering
+from workers.apikeys import HOUSE, house_secret, house_token
 from workers.backends import backends
 from workers.clock import Clock
+from workers.endpoint.settings import EndpointSettings
 from workers.executors.base import Executor
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor
@@ -29,7 +32,7 @@ from workers.inventory import devices_of
 from workers.journal import Journal
 from workers.metrics import serve
 from workers.outages import FILE, Outages
-from workers.queue import QUEUE, SCHEMES, celery_app, nudger, queue_of
+from workers.queue import QUESTIONS, QUEUE, SCHEMES, asker, celery_app, nudger, queue_of
 from workers.revert import SCHEME, RevertExecutor
 from workers.room import Room, take_inventory
 from workers.settings import HouseSettings
@@ -93,8 +96,21 @@ def take_inventories(room: Room) -> None:
 def worker(settings: HouseSettings, broker_url: str, *, simulate: bool) -> Celery:
     """Return the Celery app of a worker; its room is built on first use, in the process that works."""
     app = celery_app(broker_url)
-    register(app, functools.cache(lambda: build_room(settings, simulate=simulate)))
+    room = functools.cache(lambda: build_room(settings, simulate=simulate))
+    register(app, room, functools.cache(lambda: answering(settings, room().book)))
     return app
+
+
+def answering(settings: HouseSettings, book: Book) -> Answering:
+    """Return what answers questions to models, through the endpoint of this house."""
+    secret = house_secret(settings.models / HOUSE)
+    return Answering(
+        book=book,
+        endpoint=EndpointSettings().address,
+        token=lambda grant_key: house_token(secret, grant_key),
+        locks=settings.home / "locks",
+        clock=utc_now,
+    )
 
 
 def run_worker(settings: HouseSettings, broker_url: str, *, simulate: bool, concurrency: int = 2) -> None:
@@ -119,7 +135,7 @@ def run_worker(settings: HouseSettings, broker_url: str, *, simulate: bool, conc
     for module in _SHARED:
         importlib.import_module(module)
     first, *others = (queue_of(f"{scheme}:") for scheme in SCHEMES)
-    keep((f"{QUEUE},{first}", *others) * concurrency, work, _told_to_stop())
+    keep((f"{QUEUE},{first}", *others, QUESTIONS) * concurrency, work, _told_to_stop())
 
 
 def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> None:
@@ -132,7 +148,7 @@ def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> No
         watchman = Watchman(room, each=timedelta(seconds=settings.reconcile_s))
         beside = threading.Thread(target=watchman.run, args=(stop,), name="watchman", daemon=True)
         beside.start()
-        Clock(room, nudger(broker_url, book.requests.resource)).run(stop)
+        Clock(room, nudger(broker_url, book.requests.resource), ask=asker(broker_url)).run(stop)
         beside.join(WATCH_ENDS_S)
         hide()
         book.store.close()

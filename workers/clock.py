@@ -45,6 +45,7 @@ from workers.lanes import Lanes
 from workers.outages import HELD_UP
 from workers.passwords import password_due
 from workers.prolonging import unconfirmed
+from workers.questions import OpenQuestions
 from workers.room import CLOCK, Room, grant_of
 from workers.trials import Trials
 from workers.warning import EarlyWarnings, may_warn
@@ -81,9 +82,17 @@ class Clock:
     Args:
         room: what the hands work with.
         nudge: asks a worker to attend to a request; may fail, and then the next tick asks again.
+        ask: has a worker answer what was asked with a key.
     """
 
-    def __init__(self, room: Room, nudge: Callable[[int], None], *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        room: Room,
+        nudge: Callable[[int], None],
+        *,
+        ask: Callable[[int], None] = lambda _: None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._room = replace(room, patience_s=LOCK_S)
         self._nudge = nudge
         self._patience_s = patience_s
@@ -93,6 +102,7 @@ class Clock:
         self._eligibility = Eligibility(self._room)
         self._early = EarlyWarnings(self._room)
         self._trials = Trials(room.outages, nudge)
+        self._questions = OpenQuestions(room.book, ask, room.clock)
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set; a failing tick is logged, and the next one tries again."""
@@ -116,6 +126,7 @@ class Clock:
         _alone("outages", lambda: self._trials.end(now))
         _alone("eligibility", lambda: self._disqualify(now))
         _alone("warnings", lambda: self._warn_early(now))
+        _alone("questions", self._questions.look)
         self._lanes.wait(self._patience_s)
 
     def _look(self, number: int, now: datetime) -> None:

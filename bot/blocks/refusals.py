@@ -138,6 +138,17 @@ _SENTENCES: Final[dict[Reason, Callable[[Refused, Request | None, Voice], str]]]
     ),
     Reason.NO_FINDING: lambda *_: "That side door no longer stands. Nothing was asked.",
     Reason.ALREADY_ASKED: lambda r, *_: f"{_name(r)} asks for that already. Whoever must agree has its card.",
+    Reason.NO_KEY: lambda r, *_: (
+        f"You hold no key for {shown(r.detail) if r.detail else 'a model'}, and answers are paid from one. "
+        f'Ask for it, such as "a key for {shown(r.detail) or "fraud-detector"} in dev, 100k tokens, for 7 days".'
+    ),
+    Reason.SEVERAL_MODELS: lambda r, *_: (
+        f'You hold keys for {r.detail}. Name one, such as "ask {r.detail.partition(",")[0]}: ...".'
+    ),
+    Reason.TOO_MANY_QUESTIONS: lambda r, *_: (
+        f"Earlier questions with the key of {_name(r)} still wait for their answers. Ask again when one has come."
+    ),
+    Reason.TOO_LONG: lambda r, *_: f"A question has at most {r.detail} characters. Shorten it; nothing was asked.",
     Reason.DISK_LOW: lambda *_: (
         "The ledger's disk is almost full, so nothing new begins; what runs still ends on time. "
         "Tell whoever runs Quartermaster, and try again once there is room."

@@ -104,7 +104,7 @@ SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
         Intent.READINESS_CHECK: ("model", "version", "environment"),
         Intent.AUDIT_QUERY: ("from", "to", "subject", "resource"),
         Intent.AUDIT_EXPORT: ("from", "to", "format", "subject", "resource"),
-        Intent.GENAI_ASK: ("prompt",),
+        Intent.GENAI_ASK: ("prompt", "model"),
         Intent.HELP: (),
         Intent.OTHER: (),
     }
@@ -115,6 +115,7 @@ _INTERNAL: Final = {
     Intent.GPU_REQUEST: {"end"},
     Intent.DATA_REQUEST: {"start", "end"},
     Intent.DEPLOY_REQUEST: {"start", "purpose"},
+    Intent.GENAI_ASK: {"model"},
 }
 
 

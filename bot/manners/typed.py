@@ -16,6 +16,7 @@ from bot.manners.asking import Asking
 from bot.manners.base import Spot
 from bot.manners.extending import Extending
 from bot.manners.knowing import Knowing, smallest_of
+from bot.manners.questioning import Questioning
 from ledger.nouns import Form
 from ledger.streams.request import Status
 
@@ -32,7 +33,7 @@ def number_in(text: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-class Typed(Asking, Extending, Knowing):
+class Typed(Asking, Extending, Knowing, Questioning):
     """What people type."""
 
     def typed(self, slack: str, reading: Reading, text: str, spot: Spot) -> None:
@@ -53,6 +54,8 @@ class Typed(Asking, Extending, Knowing):
             self.say(slack, spot, of_pool or self.why(slack, number))
         elif reading.intent is Intent.AUDIT_EXPORT:
             self.export_words(slack, re.sub(r"<@[^>]*>", " ", text), spot)
+        elif reading.intent is Intent.GENAI_ASK:
+            self.ask_model(slack, reading.slots["prompt"], reading.slots["model"], spot)
         elif reading.intent is Intent.HELP:
             self.say(slack, spot, self.help(slack))
         else:

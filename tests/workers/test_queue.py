@@ -21,12 +21,12 @@ def app():
 
 @pytest.mark.parametrize("argument", [0, -1, True, False, "1001", "1001; DROP TABLE entry", 1001.0, None, {}, [1001]])
 def test_a_message_that_is_no_number_builds_no_room_and_does_nothing(app, argument):
-    register(app, lambda: pytest.fail("the room was asked for"))
+    register(app, lambda: pytest.fail("the room was asked for"), lambda: pytest.fail("nobody asked"))
     app.tasks[TASK](argument)
 
 
 def test_the_app_knows_one_task_only(app):
-    register(app, lambda: None)
+    register(app, lambda: None, lambda: None)
     assert [name for name in app.tasks if not name.startswith("celery.")] == [TASK]
 
 
@@ -89,8 +89,6 @@ def test_whoever_nudges_does_not_wait_for_a_broker_that_was_gone_a_moment_ago(mo
 def test_whoever_is_at_a_message_for_too_long_dies_of_it(tmp_path):
     """In a process of its own, with a limit of a second."""
     script = "import time; from workers import tasks; from workers.queue import TASK, celery_app; tasks.LIMIT_S = 1; "
-    script += (
-        "tasks.attend = lambda *_: time.sleep(60); app = celery_app('memory://'); tasks.register(app, lambda: None); "
-    )
+    script += "tasks.attend = lambda *_: time.sleep(60); app = celery_app('memory://'); tasks.register(app, lambda: None, lambda: None); "
     script += "app.tasks[TASK](1001)"
     assert subprocess.run([sys.executable, "-c", script], timeout=30, check=False).returncode == -signal.SIGALRM

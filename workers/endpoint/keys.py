@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from workers.apikeys import is_key, verifier_of
+from workers.apikeys import granted, is_key, verifier_of
 from workers.endpoint.counters import Counters
 from workers.endpoint.errors import CallError
 from workers.endpoint.holders import Budget, Holder
@@ -36,10 +36,11 @@ class TableKeys:
         table: asked at every call, so that what was revoked is refused at once.
         counters: where a team's budget is made when its window begins.
         clock: now, aware UTC.
+        secret: by which the hands of this house are known; empty for nobody.
     """
 
-    def __init__(self, table: KeyTable, counters: Counters, clock: Callable[[], datetime]) -> None:
-        self._table, self._counters, self._clock = table, counters, clock
+    def __init__(self, table: KeyTable, counters: Counters, clock: Callable[[], datetime], *, secret: str = "") -> None:
+        self._table, self._counters, self._clock, self._secret = table, counters, clock, secret
         self._allowed: dict[str, int] = {}
 
     def holder(self, token: str) -> Holder:
@@ -48,14 +49,19 @@ class TableKeys:
         Raises:
             CallError: 401, it is unknown or over; 503, nobody can look.
         """
-        if not is_key(token):
-            raise CallError(401, "unknown_key", UNKNOWN)
         try:
-            row = self._table.of_verifier(verifier_of(token))
-            return self._holder(row)
+            return self._holder(self._row(token))
         except sqlite3.Error as error:
             logger.error("the keys cannot be read", error=type(error).__name__)  # noqa: TRY400 its words may hold paths
             raise CallError(503, "keys_away", DARK) from error
+
+    def _row(self, token: str) -> KeyRow | None:
+        """Return the grant that stands behind a key, or that the hands name."""
+        named = granted(token, self._secret)
+        if named is not None:
+            row = self._table.of_grant(named)
+            return row if row is not None and row.held else None
+        return self._table.of_verifier(verifier_of(token)) if is_key(token) else None
 
     def _holder(self, row: KeyRow | None) -> Holder:
         if row is None:

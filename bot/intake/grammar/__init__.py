@@ -15,7 +15,7 @@ from bot.intake.grammar.frames.data import data
 from bot.intake.grammar.frames.deploy import deploy
 from bot.intake.grammar.frames.gpu import gpu
 from bot.intake.grammar.frames.sheet import Sheet
-from bot.intake.grammar.genai import prompt_in
+from bot.intake.grammar.genai import prompt_to
 from bot.intake.grammar.ids import mark_ids
 from bot.intake.grammar.index import index_of
 from bot.intake.grammar.purpose import purpose_of
@@ -52,9 +52,9 @@ def read(text: str, *, now: datetime, vocabulary: Vocabulary, sender: str = "") 
     """Return the one reading of `text` said at `now` (aware). Linear in its length, of which 4,000 characters count."""
     bare = clean(text)
     folded = fold(bare)
-    prompt = prompt_in(bare, folded)
+    model, prompt = prompt_to(bare, folded, vocabulary.models)
     if prompt is not None:
-        return Reading(intent=Intent.GENAI_ASK, slots={"prompt": prompt}, text=bare)
+        return Reading(intent=Intent.GENAI_ASK, slots={"prompt": prompt, "model": model}, text=bare)
     tokens, language = tokenise(folded, index_of(vocabulary))
     tokens = _addressed(tokens, bare, vocabulary)
     tokens = mark_ids(mark_numbers(mark_times(tokens, vocabulary.conventions, language)), folded)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
+
+from bot.intake.grammar.text import fold
+from bot.intake.vocabulary import ModelName
 
 _MODEL: Final = (
     r"(?:(?:the|our|your|my|a|das|dem|die|al|el|le|la|au|unser|nuestro|notre) ){0,2}(?:(?:governed"
@@ -31,6 +35,31 @@ _TRAILING: Final = re.compile(
     rf"|$)\s*(?P<rest>.*)$",
     re.IGNORECASE,
 )
+
+
+_TO: Final = (
+    r"^(?:@\S+ )?(?:(?:hey|hi|hello|please|pls|bitte|por favor|svp|can you|could you)[ ,]+){{0,3}}"
+    r"(?:ask|query|prompt|frag|frage|pregunta(?:le)? a|demande a|interroge) (?:the |das |el |le |la )?(?P<name>{names})"
+    r"(?: (?:model|modell|modelo|modele))?(?:\s*[:,]\s*| (?:to|about|for|nach|zu|que|de|sobre|a) )"
+)
+
+
+def prompt_to(text: str, folded: str, models: tuple[ModelName, ...]) -> tuple[str | None, str | None]:
+    """Return the model that is named and what is to be asked of it; no name for the governed model, no prompt for neither."""
+    for pattern, model in _patterns(models):
+        match = pattern.match(folded)
+        if match and text[match.end() :].strip():
+            return model, text[match.end() :].strip()
+    return None, prompt_in(text, folded)
+
+
+@lru_cache(maxsize=8)
+def _patterns(models: tuple[ModelName, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    made = []
+    for model in models:
+        names = "|".join(re.escape(fold(name)) for name in (model.name, *model.aliases))
+        made.append((re.compile(_TO.format(names=names)), model.name))
+    return tuple(made)
 
 
 def prompt_in(text: str, folded: str) -> str | None:
