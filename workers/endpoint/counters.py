@@ -18,6 +18,8 @@ from typing import Final
 
 from ledger.log.canonical import format_time
 
+FILE: Final = "tokens.sqlite3"
+"""The table in the folder of served models."""
 _BUSY_S: Final = 10.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS budget (name TEXT PRIMARY KEY, tokens INTEGER NOT NULL CHECK (tokens >= 0),

@@ -60,6 +60,7 @@ def desk(tmp_path):
     made = Desk(tmp_path)
     yield made
     made.counters.close()
+    made.table.close()
 
 
 @pytest.fixture
@@ -204,10 +205,12 @@ def test_a_changed_limit_of_a_team_counts_from_the_next_call_on(desk):
 
 def test_keys_that_cannot_be_looked_up_are_no_open_door(desk, held):
     key = desk.shown(held)
-    desk.path.rename(desk.path.with_name("aside"))
+    aside = desk.path.rename(desk.path.with_name("aside"))
     assert desk.refusal(key) == (503, "keys_away")
     desk.path.write_bytes(b"not a database, and longer than its header" * 9)
     assert desk.refusal(key) == (503, "keys_away")
+    aside.rename(desk.path)
+    assert desk.keys.holder(key).key == held.key
 
 
 def test_a_row_that_no_grant_explains_is_listed_as_a_side_door(desk, held):
