@@ -32,7 +32,7 @@ from ledger.nouns import (
     Seat,
     Usage,
 )
-from ledger.streams import LAWS, budget, halt, holding, house, pool, request, watch
+from ledger.streams import LAWS, budget, halt, holding, house, pool, request, usage, watch
 from ledger.streams import codec as codec_module
 from ledger.streams.codec import digest, draft, entry_of, form_body, form_of
 
@@ -146,6 +146,7 @@ ENTRIES = {
     "watch.found": watch.Found(finding="0" * 32, fault=watch.Fault.UNEXPLAINED, request=None, who=SOLD, what=SOLD),
     "watch.closed": watch.Closed(finding="0" * 32, outcome=watch.Outcome.REVERTED, request=1002),
     "watch.beat": watch.Beat(open=3, due_for_s=0),
+    "usage.counted": usage.Counted(hour=datetime(2026, 11, 24, 9, tzinfo=UTC), calls=12, tokens=3400),
 }
 REGISTRY = {kind: cls for law in LAWS.values() for kind, cls in law.entries.items()}
 
