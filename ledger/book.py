@@ -22,16 +22,19 @@ from ledger.log.memory import MemoryStore
 from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Clock, Move, Receipt, Store, Stored
 from ledger.nouns import ExplainForm
-from ledger.streams import halt, law_of, question
+from ledger.streams import crossing, halt, law_of, question
 from ledger.streams.budget import Budget
 from ledger.streams.codec import Entry, draft, entry_of
 from ledger.streams.halt import Halts
 from ledger.streams.holding import Holding, stream_of
 from ledger.streams.house import Opened, People, Policies
 from ledger.streams.law import Place
+from ledger.streams.model import Model
 from ledger.streams.pool import Pool
 from ledger.streams.question import Questions
 from ledger.streams.request import Request
+from ledger.streams.usage import Used
+from ledger.streams.usage import stream_of as usage_of
 from ledger.streams.watch import Finding, Watch
 from ledger.views import RequestIndex
 
@@ -102,8 +105,9 @@ class Book:
         """
         if any(entry.kind in BEGINNINGS for write in writes for entry in write.entries) and self._disk_low():
             raise DiskLowError("free some room")
+        after: dict[str, Any] = {}
         for write in writes:
-            self._check(write)
+            self._check(write, after)
         moves = [
             Move(
                 stream=write.stream,
@@ -150,6 +154,10 @@ class Book:
         """Return what waits for an answer with the key that request `number` granted."""
         return self.state(question.stream_of(number)) or Questions()
 
+    def model(self, name: str) -> Model:
+        """Return what is known about a model (`fraud-detector`), empty when nobody registered a version of it."""
+        return self.state(f"model:{name}") or Model()
+
     def watch(self, name: str) -> Watch:
         """Return what is known about one backend (`gpu_pool`), or the clock (`clock`)."""
         return self.state(f"watch:{name}") or Watch()
@@ -168,6 +176,10 @@ class Book:
     def _known(self, request: Request) -> bool:
         return isinstance(request.form, ExplainForm) and self.clock() < request.form.until
 
+    def used(self, number: int) -> Used:
+        """Return what the key of a request was used for by the last hour that was counted, nothing before the first."""
+        return self.state(usage_of(number)) or Used()
+
     def genesis(self) -> Opened | None:
         """Return the genesis entry, None for an empty ledger."""
         return cast("Opened | None", self.state("ledger"))
@@ -180,7 +192,8 @@ class Book:
         """Yield the sealed entries from seq `cursor` on."""
         return self.store.scan(cursor)
 
-    def _check(self, write: Write) -> None:
+    def _check(self, write: Write, after: dict[str, Any]) -> None:
+        """Fold the entries of one write; `after` holds what the writes before it made of their streams."""
         law = law_of(write.stream)
         version, state = self._fold(write.stream)
         if write.expected not in {ANY, version}:
@@ -189,7 +202,13 @@ class Book:
             if (entry.kind, entry.v) not in law.entries:
                 raise UnlawfulError(f"{entry.kind} does not belong to {write.stream}")
             place = Place(at=self.clock(), actor=write.actor, version=version + offset, stream=write.stream)
+            crossing.check_models(self._seen(after), write.stream, entry)
             state = law.evolve(state, entry, place)
+            after[write.stream] = state
+
+    def _seen(self, after: dict[str, Any]) -> Callable[[str], Any]:
+        """Return the look-up of a stream's fold, as what is written with it leaves it so far."""
+        return lambda stream: after[stream] if stream in after else self.state(stream)
 
     def _fold(self, stream: str) -> tuple[int, Any]:
         with self._lock:

@@ -48,6 +48,7 @@ from workers.prolonging import unconfirmed
 from workers.questions import OpenQuestions
 from workers.room import CLOCK, Room, grant_of
 from workers.trials import Trials
+from workers.usage import HourlyUse
 from workers.warning import EarlyWarnings, may_warn
 
 logger = structlog.get_logger(__name__)
@@ -101,6 +102,7 @@ class Clock:
         self._unwritable = False
         self._eligibility = Eligibility(self._room)
         self._early = EarlyWarnings(self._room)
+        self._use = HourlyUse(self._room)
         self._trials = Trials(room.outages, nudge)
         self._questions = OpenQuestions(room.book, ask, room.clock)
 
@@ -127,6 +129,7 @@ class Clock:
         _alone("eligibility", lambda: self._disqualify(now))
         _alone("warnings", lambda: self._warn_early(now))
         _alone("questions", self._questions.look)
+        _alone("use", lambda: self._use.enter(now))
         self._lanes.wait(self._patience_s)
 
     def _look(self, number: int, now: datetime) -> None:

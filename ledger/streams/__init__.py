@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import UnlawfulError
-from ledger.streams import budget, halt, holding, house, pool, question, request, watch
+from ledger.streams import budget, halt, holding, house, model, pool, question, request, usage, watch
 from ledger.streams.codec import Entry
 
 
@@ -31,6 +31,8 @@ LAWS: Final[dict[str, Law]] = {
     "holding": Law(entries=dict(holding.ENTRIES), evolve=holding.evolve),
     "question": Law(entries=dict(question.ENTRIES), evolve=question.evolve),
     "watch": Law(entries=dict(watch.ENTRIES), evolve=watch.evolve),
+    "usage": Law(entries=dict(usage.ENTRIES), evolve=usage.evolve),
+    "model": Law(entries=dict(model.ENTRIES), evolve=model.evolve),
 }
 
 

@@ -274,6 +274,7 @@ class Law:
         self.requests = {}
         self.halted = {}
         self.budgets = {}
+        self.counted = {}
         self.moment, self.moved, self.paid = "", {}, {}
 
     def follow(self, entry, seq):
@@ -287,6 +288,8 @@ class Law:
                 self._step(entry, entry["body"])
             elif entry["stream"].startswith("budget:"):
                 pay(self.budgets.setdefault(entry["stream"], {}), entry["kind"], entry["body"])
+            elif entry["stream"].startswith("usage:"):
+                self._use(entry, entry["body"])
             self._tied(entry, seq)
         except (KeyError, TypeError, AttributeError) as error:
             raise RefusedError(f"not the fields of {entry['kind']}", seq) from error
@@ -334,6 +337,20 @@ class Law:
             need((request["is"] == "ended") == (spent is not None), "spent if it ended, else handed back")
             if spent is not None:
                 need([spent["gpu_s"], spent["cost_minor"]] == [used["gpu_s"], used["cost_minor"]], "spent is not used")
+
+    def _use(self, entry, body):
+        key = self.requests.get("request:" + entry["stream"].partition(":")[2])
+        need(key is not None and key["form"]["form"] == "key" and "end" in key, "no key was granted")
+        need(entry["actor"].startswith("svc:") and entry["kind"] == "usage.counted", "a service counts")
+        hour = datetime.fromisoformat(body["hour"])
+        need((hour.minute, hour.second, hour.microsecond) == (0, 0, 0), "hours are whole")
+        over = hour + timedelta(hours=1)
+        need(hour >= self.counted.get(entry["stream"], hour), "that hour was counted")
+        need(
+            datetime.fromisoformat(entry["at"]) >= over and body["calls"] > 0 and body["tokens"] >= 0,
+            "not to be counted",
+        )
+        self.counted[entry["stream"]] = over
 
     def _halt(self, entry, body):
         by, what = body["by"], body["resource"]

@@ -19,7 +19,7 @@ class Holder:
     """Whoever a key was granted to.
 
     Args:
-        key: names the grant; never the key itself.
+        key: names the grant, as by its request's number; never the key itself.
         models: what may be asked of.
         budgets: what each call takes from, all of them.
         environment: where its models answer; the caller says the model's name alone.

@@ -71,7 +71,7 @@ class TableKeys:
             raise CallError(401, "key_over", OVER)
         own = Budget(name=key_budget(row.grant_key), title=f"This key (REQ-{row.request})")
         return Holder(
-            key=row.grant_key,
+            key=str(row.request),
             models=frozenset({row.model}),
             environment=row.environment,
             budgets=(own, *self._of_team(row.team, now)),

@@ -1,12 +1,13 @@
 """Who may call, in one SQLite file: the executor of keys writes it, every endpoint reads it at every call.
 
-It holds the SHA-256 of keys and never a key. It is opened anew for each use: a file that was put in the place of
-another one counts from the next call on.
+It holds the SHA-256 of keys and never a key. Whoever looks up a key keeps the file open, and looks first whether it is
+still the one at its path: what was put in its place counts from the next call on.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Final
 from ledger.log.canonical import format_time, parse_time
 from ledger.streams.budget import Span
 
+FILE: Final = "keys.sqlite3"
+"""The table in the folder of served models."""
 _BUSY_S: Final = 10.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS key (grant_key TEXT PRIMARY KEY, generation INTEGER NOT NULL, held INTEGER NOT NULL,
@@ -72,6 +75,9 @@ class KeyTable:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
+        self._reader: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     def prepare(self) -> None:
         """Make the file, readable by its owner alone, and its tables."""
@@ -83,7 +89,7 @@ class KeyTable:
 
     def of_verifier(self, verifier: str) -> KeyRow | None:
         """Return the grant whose key has this SHA-256 and stands, None when there is none."""
-        with self._open() as tx:
+        with self._reading() as tx:
             return _one(tx, _OF_VERIFIER, verifier)
 
     def of_grant(self, grant_key: str) -> KeyRow | None:
@@ -111,7 +117,7 @@ class KeyTable:
 
     def team(self, team: str) -> TeamTokens | None:
         """Return what a team may use in each window, None when that has no limit."""
-        with self._open() as tx:
+        with self._reading() as tx:
             row = tx.execute("SELECT team, span, tokens FROM team WHERE team = ?", (team,)).fetchone()
         return None if row is None else TeamTokens(team=row[0], span=Span(row[1]), tokens=int(row[2]))
 
@@ -127,9 +133,37 @@ class KeyTable:
             tx.executemany("INSERT INTO team VALUES (?, ?, ?)", rows)
             tx.execute("COMMIT")
 
+    def close(self) -> None:
+        """Let go of the file that lookups keep open."""
+        with self._lock:
+            self._let_go()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection that lookups share: a new one for each of them would cost more than everything else."""
+        with self._lock:
+            try:
+                found = self._path.stat()
+            except OSError as error:
+                self._let_go()
+                raise sqlite3.OperationalError(f"{self._path.name}: {error.strerror}") from error
+            if self._reader is None or self._file != (found.st_dev, found.st_ino):
+                self._let_go()
+                self._reader, self._file = self._connect(), (found.st_dev, found.st_ino)
+            yield self._reader
+
+    def _let_go(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._file = None
+
+    def _connect(self) -> sqlite3.Connection:
+        address = f"{self._path.absolute().as_uri()}?mode=rw"
+        return sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        tx = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None)
+        tx = self._connect()
         try:
             yield tx
         finally:

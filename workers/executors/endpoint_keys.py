@@ -16,7 +16,7 @@ from typing import Final
 from ledger.book import utc_now
 from ledger.nouns import Enforcement, Grant, KeyForm, Receipt
 from workers.apikeys import is_verifier
-from workers.endpoint.counters import Counters
+from workers.endpoint.counters import Counters, Hour
 from workers.endpoint.keys import key_budget
 from workers.endpoint.keytable import Change, KeyRow, KeyTable, TeamTokens
 from workers.errors import BackendError, StaleGrantError
@@ -59,8 +59,7 @@ class EndpointKeys:
         model, environment, tokens = self._asked(grant)
         if grant.not_after is None or self._clock() >= grant.not_after:
             raise StaleGrantError(grant.key)
-        with self._answering():
-            self._table.set_teams(self._teams())
+        self.allot_teams()
         with self._changing() as change:
             before = change.of_grant(grant.key)
             if before is not None and not _may_follow(before, grant):
@@ -77,7 +76,8 @@ class EndpointKeys:
                 verifier=before.verifier if before is not None and before.held else None,
             )
             if row != before:
-                self._allot(grant.key, tokens)
+                with self._counting() as counters:
+                    counters.allow(key_budget(grant.key), tokens)
                 change.put(row)
         return Receipt(executor=self.name, enforcement=self.enforcement, note=self._how(model))
 
@@ -141,12 +141,25 @@ class EndpointKeys:
                 change.drop(key)
         return len(gone)
 
-    def _allot(self, grant_key: str, tokens: int) -> None:
-        counters = self._counters()
-        try:
-            counters.allow(key_budget(grant_key), tokens)
-        finally:
-            counters.close()
+    def tokens_of(self, grant: Grant) -> int:
+        """Return what the grant used, with all that calls which still last may cost."""
+        with self._counting() as counters:
+            return counters.used(key_budget(grant.key))
+
+    def hours(self, before: datetime) -> list[Hour]:
+        """Return what the endpoints counted in the hours that ended by `before`."""
+        with self._counting() as counters:
+            return counters.hours(before)
+
+    def forget_hours(self, hours: Iterable[Hour]) -> None:
+        """Forget hours that were entered."""
+        with self._counting() as counters:
+            counters.forget(hours)
+
+    def allot_teams(self) -> None:
+        """Let each team use in each window what the catalogue in force gives it."""
+        with self._answering():
+            self._table.set_teams(self._teams())
 
     def _bar(self, grant: Grant) -> KeyRow:
         """A row for what was revoked before it was ever seen."""
@@ -177,6 +190,16 @@ class EndpointKeys:
         """One transaction of the table."""
         with self._answering(), self._table.changing() as change:
             yield change
+
+    @contextmanager
+    def _counting(self) -> Iterator[Counters]:
+        """The counters, opened for one use."""
+        with self._answering():
+            counters = self._counters()
+            try:
+                yield counters
+            finally:
+                counters.close()
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
