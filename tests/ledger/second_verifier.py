@@ -275,6 +275,7 @@ class Law:
         self.halted = {}
         self.budgets = {}
         self.counted = {}
+        self.waiting = {}
         self.moment, self.moved, self.paid = "", {}, {}
 
     def follow(self, entry, seq):
@@ -290,6 +291,8 @@ class Law:
                 pay(self.budgets.setdefault(entry["stream"], {}), entry["kind"], entry["body"])
             elif entry["stream"].startswith("usage:"):
                 self._use(entry, entry["body"])
+            elif entry["stream"].startswith("question:"):
+                self._question(entry, entry["body"])
             self._tied(entry, seq)
         except (KeyError, TypeError, AttributeError) as error:
             raise RefusedError(f"not the fields of {entry['kind']}", seq) from error
@@ -351,6 +354,22 @@ class Law:
             "not to be counted",
         )
         self.counted[entry["stream"]] = over
+
+    def _question(self, entry, body):
+        waiting, name = self.waiting.setdefault(entry["stream"], set()), body["question"]
+        if entry["kind"] != "question.asked":
+            need(name in waiting, "no such question waits")
+            waiting.remove(name)
+            need(all(body.get(each, 0) >= 0 for each in ("prompt_tokens", "answer_tokens", "took_ms")), "counted")
+            return
+        key, by = self.requests.get("request:" + entry["stream"].partition(":")[2]), body["by"]
+        need(entry["actor"] == by and by.startswith("user:"), "only the holder asks")
+        need(name not in waiting and len(waiting) < 3, "too many wait")
+        need(body["sampling"]["max_tokens"] > 0 and body["sampling"]["temperature"] >= 0, "an answer has tokens")
+        need(key is not None and key["is"] == "running", "no running key")
+        about = f"endpoint:{body['model']}@{body['environment']}"
+        need((key["beneficiary"], key["form"]["resource"]) == (by, about), "another's key, or for another model")
+        waiting.add(name)
 
     def _halt(self, entry, body):
         by, what = body["by"], body["resource"]
@@ -421,6 +440,7 @@ def submitted(entry, body, *, first):
     need(entry["actor"] == body["asker"], "the asker enters it")
     barred = {body["asker"], body["beneficiary"]}
     state = {"is": "submitted", "barred": barred, "asker": body["asker"], "form": body["form"]}
+    state["beneficiary"] = body["beneficiary"]
     return state | {"digest": body["form_digest"], "seats": [], "auto": False, "votes": [], "accept": False}
 
 

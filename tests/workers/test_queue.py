@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from workers.queue import QUEUE, REST_S, SCHEMES, TASK, celery_app, nudger, queue_of
+from workers.queue import ANSWER, QUESTIONS, QUEUE, REST_S, SCHEMES, TASK, asker, celery_app, nudger, queue_of
 from workers.tasks import register
 
 
@@ -23,11 +23,12 @@ def app():
 def test_a_message_that_is_no_number_builds_no_room_and_does_nothing(app, argument):
     register(app, lambda: pytest.fail("the room was asked for"), lambda: pytest.fail("nobody asked"))
     app.tasks[TASK](argument)
+    app.tasks[ANSWER](argument)
 
 
-def test_the_app_knows_one_task_only(app):
+def test_the_app_knows_two_tasks_only(app):
     register(app, lambda: None, lambda: None)
-    assert [name for name in app.tasks if not name.startswith("celery.")] == [TASK]
+    assert [name for name in app.tasks if not name.startswith("celery.")] == [TASK, ANSWER]
 
 
 def test_nobody_on_the_broker_is_obeyed_and_nothing_but_json_is_read(app):
@@ -38,7 +39,8 @@ def test_nobody_on_the_broker_is_obeyed_and_nothing_but_json_is_read(app):
 
 
 def test_a_message_is_gone_once_it_is_taken_so_that_none_is_handed_out_for_ever(app):
-    assert {queue.name for queue in app.conf.task_queues} == {QUEUE, *(f"{QUEUE}.{scheme}" for scheme in SCHEMES)}
+    named = {QUEUE, QUESTIONS, *(f"{QUEUE}.{scheme}" for scheme in SCHEMES)}
+    assert {queue.name for queue in app.conf.task_queues} == named
     assert all(queue.no_ack for queue in app.conf.task_queues)
 
 
@@ -48,6 +50,13 @@ def test_a_nudge_is_the_number_alone(monkeypatch):
     nudger("memory://")(1001)
     assert sent == [(TASK, {"args": [1001], "queue": QUEUE, "retry": False})]
     assert QUEUE == "quartermaster"
+
+
+def test_a_question_goes_to_a_queue_of_its_own(monkeypatch):
+    sent = []
+    monkeypatch.setattr(Celery, "send_task", lambda _app, name, **rest: sent.append((name, rest)))
+    asker("memory://")(1001)
+    assert sent == [(ANSWER, {"args": [1001], "queue": QUESTIONS, "retry": False})]
 
 
 def test_a_broker_that_is_gone_is_no_error():

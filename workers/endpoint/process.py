@@ -18,6 +18,7 @@ from typing import Final
 import uvicorn
 
 from ledger.book import utc_now
+from workers import apikeys
 from workers.endpoint import counters, keytable
 from workers.endpoint import table as routetable
 from workers.endpoint.counters import Counters
@@ -47,7 +48,7 @@ def run_endpoint(models: Path, settings: EndpointSettings, say: Callable[[str], 
     table, tokens, routes = KeyTable(models / keytable.FILE), Counters(models / counters.FILE), Routes()
     table.prepare()
     follower = Follower(models / routetable.FILE, routes, models / BEATS)
-    keys = TableKeys(table, tokens, utc_now)
+    keys = TableKeys(table, tokens, utc_now, secret=apikeys.house_secret(models / apikeys.HOUSE))
     endpoint = Endpoint(keys, routes, tokens, utc_now, most_bytes=settings.body_kib * 1024)
     server = _server(endpoint, settings)
     say(f"The endpoint answers at {settings.url or _address(settings, listener)}")

@@ -33,7 +33,7 @@ from ledger.nouns import (
     Seat,
     Usage,
 )
-from ledger.streams import LAWS, budget, halt, holding, house, model, pool, request, usage, watch
+from ledger.streams import LAWS, budget, halt, holding, house, model, pool, question, request, usage, watch
 from ledger.streams import codec as codec_module
 from ledger.streams.codec import digest, draft, entry_of, form_body, form_of
 
@@ -149,6 +149,18 @@ ENTRIES = {
     "watch.found": watch.Found(finding="0" * 32, fault=watch.Fault.UNEXPLAINED, request=None, who=SOLD, what=SOLD),
     "watch.closed": watch.Closed(finding="0" * 32, outcome=watch.Outcome.REVERTED, request=1002),
     "watch.beat": watch.Beat(open=3, due_for_s=0),
+    "question.asked": question.Asked(
+        question="0" * 32,
+        by=WHO,
+        model="fraud-detector",
+        environment="dev",
+        prompt=SOLD,
+        sampling=question.Sampling(temperature=70, max_tokens=800, seed=7),
+    ),
+    "question.answered": question.Answered(
+        question="0" * 32, answer=SOLD, version="sha256:" + "a" * 64, prompt_tokens=9, answer_tokens=12, took_ms=340
+    ),
+    "question.unanswered": question.Unanswered(question="0" * 32, why="Nobody answered."),
     "usage.counted": usage.Counted(hour=datetime(2026, 11, 24, 9, tzinfo=UTC), calls=12, tokens=3400),
     "model.registered": model.Registered(version="3.2.1", digest=WEIGHTS, size=988_097_824),
     "model.evaluated": model.Evaluated(
