@@ -57,7 +57,7 @@ def code(keys, token):
 
 def test_whoever_knows_the_secret_asks_with_what_was_granted_and_pays_from_its_budget(keys):
     holder = keys.holder(house_token(SECRET, GRANT))
-    assert (holder.key, holder.models) == (GRANT, frozenset({"fraud-detector"}))
+    assert (holder.key, holder.models) == ("1001", frozenset({"fraud-detector"}))
     assert [budget.name for budget in holder.budgets] == [f"key:{GRANT}"]
 
 
