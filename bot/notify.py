@@ -20,6 +20,7 @@ from bot.freezing import Freezing
 from bot.keeping import Keeping
 from bot.slack import TROUBLE, Slack
 from bot.tables import Owed, Tables
+from ledger.streams import usage
 from workers.outages import Outages
 
 logger = structlog.get_logger(__name__)
@@ -63,6 +64,8 @@ class Notifier:
         for stored in self._desk.book.follow(cursor):
             if stored.stream.startswith("request:"):
                 moved[stored.stream] = None
+            elif stored.stream.startswith(usage.PREFIX):
+                moved[f"request:{stored.stream.removeprefix(usage.PREFIX)}"] = None
             elif stored.stream == "halt":
                 moved[f"halt:{stored.seq}"] = None
             elif stored.kind in WATCHED:
