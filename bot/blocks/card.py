@@ -8,7 +8,7 @@ from bot.blocks import extension
 from bot.blocks.freeze import ICE, iced
 from bot.blocks.parts import Block, Message, Ref, actions, button, context, fields, header, section
 from bot.blocks.states import Missing, plain, state_line
-from bot.blocks.words import Voice, amount, duration, shown, tokens
+from bot.blocks.words import Voice, amount, code, duration, shown, tokens
 from bot.tables.messages import Nudges
 from ledger.nouns import DoorForm, GpuForm, KeyForm, Receipt, Usage
 from ledger.streams.halt import Stop
@@ -60,7 +60,7 @@ def how_to_use(request: Request) -> list[Block]:
     said = request.receipt.note if request.receipt else ""
     if said:
         words, _, command = said.partition(": ")
-        return [section(f"{shown(words)}:\n`{shown(command)}`" if command else shown(said))]
+        return [section(f"{shown(words)}:\n`{code(command)}`" if command else shown(said))]
     if isinstance(request.form, GpuForm):
         return [section(f"Run a command on them:\n`quartermaster gpu run {request.name} -- <command>`")]
     return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.blocks.parts import Block, context, modal, section
-from bot.blocks.words import Voice, shown
+from bot.blocks.words import Voice, code, shown
 from bot.verbs.showing import Password
 from ledger.nouns import KeyForm
 
@@ -23,7 +23,7 @@ def password_modal(password: Password, voice: Voice) -> Block:
     where = request.receipt.note if request.receipt else ""
     until = f"Until {voice.at(request.not_after)}" if request.not_after else ""
     blocks = [
-        section(_as_command(shown(where))),
+        section(_as_command(where)),
         section(f"{title}\n```{password.secret}```"),
         section(_ONCE),
         context(request.name, until, again, f"ledger entry {request.seq:,} says that it was shown, not what it is"),
@@ -33,4 +33,4 @@ def password_modal(password: Password, voice: Voice) -> Block:
 
 def _as_command(where: str) -> str:
     words, _, command = where.partition(": ")
-    return f"{words}:\n```{command}```" if command else where
+    return f"{shown(words)}:\n```{code(command)}```" if command else shown(where)

@@ -140,6 +140,13 @@ def shown(text: str, limit: int = 300) -> str:
     return "".join(f"{c}\u200b" if c in "*_~`" else c for c in escaped)
 
 
+def code(text: str, limit: int = 300) -> str:
+    """Return a command of ours for a code span, which is copied as it stands: one line that cannot end the span."""
+    kept = (" " if unicodedata.category(c)[0] in {"C", "Z"} else "'" if c == "`" else c for c in text)
+    line = " ".join("".join(kept).split())[:limit]
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def either(names: list[str], joiner: str = "or") -> str:
     """Return `Ines`, `Ines or Jonas`, `Ines, Jonas and 4 others`."""
     if len(names) <= 1:
