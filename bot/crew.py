@@ -1,4 +1,7 @@
-"""The processes that `demo` and `up` start and stop: Valkey, a Celery worker, the clock. All end with their parent."""
+"""The processes that `demo` and `up` start and stop, which all end with their parent: Valkey, a Celery worker, the clock.
+
+Where models are served, the endpoint as well.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Crew:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> int:
-        """Start `quartermaster <name>` (worker or clock) and return its process id."""
+        """Start `quartermaster <name>` (worker, clock or endpoint) and return its process id."""
         self._logs.mkdir(parents=True, exist_ok=True)
         setpriv = shutil.which("setpriv")
         command = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

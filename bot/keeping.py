@@ -253,6 +253,7 @@ class Keeping:
             now=self._clock(),
             warned_at=partial(warning_at, self._desk.policy(), self._desk.book),
             outage_of=self._outage_of,
+            used_of=lambda request: self._desk.book.used(request.number),
         )
 
     def _outage_of(self, request: Request) -> Outage | None:

@@ -21,6 +21,7 @@ from bot.keeping import Keeping
 from bot.outages import LastLook
 from bot.slack import TROUBLE, Slack
 from bot.tables import Owed, Tables
+from ledger.streams import usage
 
 logger = structlog.get_logger(__name__)
 
@@ -66,6 +67,8 @@ class Notifier:
         for stored in self._desk.book.follow(cursor):
             if stored.stream.startswith("request:"):
                 moved[stored.stream] = None
+            elif stored.stream.startswith(usage.PREFIX):
+                moved[f"request:{stored.stream.removeprefix(usage.PREFIX)}"] = None
             elif stored.stream == "halt":
                 moved[f"halt:{stored.seq}"] = None
             elif stored.kind in WATCHED:

@@ -22,7 +22,7 @@ from policies.errors import PolicyError
 from policies.inforce import PolicyInForce, source_of
 from workers.answering import Answering
 from workers.apikeys import HOUSE, house_secret, house_token
-from workers.backends import backends
+from workers.backends import backends, model_keys
 from workers.clock import Clock
 from workers.endpoint.settings import EndpointSettings
 from workers.executors.base import Executor
@@ -54,6 +54,7 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     catalogue = source.current().catalogue
     gpu = GpuPoolExecutor(settings.leases, labels=_labels(book, tuple(catalogue.pools)), simulated=simulate)
     executors: dict[str, Executor] = {"gpu": gpu, **backends(settings, catalogue, book)}
+    executors |= model_keys(settings, lambda: source.current().catalogue, book, lambda: EndpointSettings().address)
     if simulate:
         memory = MemoryExecutor(settings.home / "simulated.sqlite3")
         executors |= {"data": memory, "deploy": memory}  # what names no backend

@@ -18,6 +18,7 @@ _ALSO: Final = {
     Intent.GPU_REQUEST: "GPU time",
     Intent.DATA_REQUEST: "data access",
     Intent.DEPLOY_REQUEST: "a deployment",
+    Intent.KEY_REQUEST: "a key to a model",
     Intent.REQUEST_STATUS: "the state of a request",
 }
 EXPIRED: Final = "Not confirmed in time. Nothing was sent. Ask again when you are ready."

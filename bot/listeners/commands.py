@@ -31,7 +31,7 @@ USAGE: Final = (
     ("/qm doors", "Access that no grant explains, for admins"),
     ("/qm help", "Everything I may do"),
 )
-_FORMS: Final = {"gpu", "deploy", "data"}
+_FORMS: Final = {"gpu", "deploy", "data", "key"}
 _VERBS: Final = {"release": "release", "cancel": "withdraw", "withdraw": "withdraw", "remind": "remind"}
 Body = dict[str, Any]
 

@@ -18,10 +18,15 @@ from bot.intake.reading import Intent, Reading
 from bot.manners.base import Manners, Spot
 from bot.tables import Draft, State
 from bot.tables.drafts import DRAFT_LIFE, key_of
-from ledger.nouns import Form
+from ledger.nouns import Form, GpuForm, KeyForm
 from ledger.streams.codec import digest
 
-KINDS: Final = {Intent.GPU_REQUEST: "gpu", Intent.DATA_REQUEST: "data", Intent.DEPLOY_REQUEST: "deploy"}
+KINDS: Final = {
+    Intent.GPU_REQUEST: "gpu",
+    Intent.DATA_REQUEST: "data",
+    Intent.DEPLOY_REQUEST: "deploy",
+    Intent.KEY_REQUEST: "key",
+}
 
 
 class Asking(Manners):
@@ -134,7 +139,7 @@ class Asking(Manners):
         return f"Frozen by {voice.name_of(stop.by)}: it waits until the freeze is lifted" if stop else ""
 
     def _executor_note(self, form: Form) -> str:
-        if form.resource.startswith("gpu:"):
+        if isinstance(form, GpuForm | KeyForm):
             return ""
         return asking.SIMULATED if self._simulate else asking.NOBODY
 

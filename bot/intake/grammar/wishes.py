@@ -17,6 +17,7 @@ _OBJECTS: Final = {
     Intent.GPU_REQUEST: ("gpu_types",),
     Intent.DATA_REQUEST: ("datasets",),
     Intent.DEPLOY_REQUEST: ("models",),
+    Intent.KEY_REQUEST: ("models",),
     Intent.READINESS_CHECK: ("models",),
 }
 _BY_ID: Final = frozenset({
