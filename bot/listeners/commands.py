@@ -17,6 +17,7 @@ USAGE: Final = (
     ("/qm deploy", "Ask for a deployment"),
     ("/qm data", "Ask for access to data"),
     ("/qm status", "My requests and what I hold"),
+    ("/qm ask fraud-detector: is this fraud?", "Ask a model with my own key; answered in my messages with you"),
     ("/qm can i 8 h100 for 3 days", "Whether policy would let me; nothing is sent"),
     ("/qm who can approve REQ-1001", "Who may, and who is missing"),
     ("/qm why REQ-1001", "Which rule decided, and why"),
