@@ -31,7 +31,7 @@ def answer(number: int, asked: Asked, answered: Answered) -> Message:
     blocks: list[Block] = [_words(piece) for piece in pieces[:_PIECES]]
     tokens = answered.prompt_tokens + answered.answer_tokens
     facts = context(
-        f":robot_face: *{shown(asked.model)}*, {shown(asked.environment)}",
+        f"*{shown(asked.model)}*, {shown(asked.environment)}",
         f"version `{answered.version.removeprefix('sha256:')[:12]}`" if answered.version else "",
         f"{tokens:,} tokens of {request_name(number)}, {answered.took_ms / 1000:.1f} s",
         f"seed {asked.sampling.seed}, temperature {asked.sampling.temperature / 100:g}",

@@ -27,7 +27,8 @@ export function isCard(blocks) {
 }
 
 function section(block, host) {
-  const text = block.text ? node("div", {}, textObject(block.text)) : null;
+  const kind = block.text?.type === "plain_text" ? { class: "b-plain" } : {};
+  const text = block.text ? node("div", kind, textObject(block.text)) : null;
   const fields = block.fields ? node("div", { class: "b-fields" }, block.fields.map((field) => node("div", {}, textObject(field)))) : null;
   if (!block.accessory) return text && fields ? node("div", { class: "blocks" }, text, fields) : (fields ?? node("div", { class: "b-section" }, node("div", { class: "body" }, text)));
   return node("div", { class: "b-section" }, node("div", { class: "body" }, text, fields), node("div", { class: "accessory" }, control(block.accessory, block, host)));
