@@ -95,6 +95,11 @@ class HouseSettings(BaseSettings):
         return (self.accounts or self.home / "accounts.toml").absolute()
 
     @property
+    def models(self) -> Path:
+        """The folder of weights, model servers and routes."""
+        return (self.home / "models").absolute()
+
+    @property
     def leases(self) -> Path:
         """The folder of GPU leases that `gpu run` obeys."""
         return (self.home / "leases").absolute()
