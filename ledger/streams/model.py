@@ -222,6 +222,14 @@ class Model:
         """Return what answers in an environment, or answered at a time; None before the first routing."""
         return next((each for each in reversed(self.in_environment(environment)) if at is None or each.at <= at), None)
 
+    def canary(self, environment: str) -> Share | None:
+        """Return the one version that shares an environment with what answered it alone before; None without one."""
+        now, before = self.routing(environment), self.way_back(environment)
+        if now is None or now.whole is not None or not before:
+            return None
+        new = [share for share in now.shares if share.digest != before[0].digest]
+        return new[0] if len(new) == 1 else None
+
     def in_environment(self, environment: str) -> tuple[Routing, ...]:
         """Return every routing of an environment."""
         return tuple(each for each in self.routings if each.environment == environment)
