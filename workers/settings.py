@@ -96,7 +96,7 @@ class HouseSettings(BaseSettings):
 
     @property
     def models(self) -> Path:
-        """The folder of served models: weights, routes, keys and counters."""
+        """The folder of served models: weights, servers, routes, keys and counters."""
         return (self.home / "models").absolute()
 
     @property

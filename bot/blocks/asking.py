@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from bot.blocks.deployment import deployment_facts
 from bot.blocks.parts import Message, actions, button, context, fields, header, section
 from bot.blocks.words import Voice, either, shown
 from bot.desk import Preview
 from bot.intake.reading import Intent
-from ledger.nouns import DataForm
+from ledger.nouns import DataForm, KeyForm
 
 SIMULATED: Final = "Nothing outside this machine carries this out yet. Here it is simulated."
 NOBODY: Final = "Nothing carries this out yet. It would be approved, and then not start."
@@ -42,7 +43,9 @@ def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note
         ("When", voice.when(form)),
         ("From", f"{form.resource.partition(':')[2]}, owned by {voice.owner(form)}"),
         ("Cost", _cost(preview, voice)),
+        *deployment_facts(form, voice),
         ("Columns", (", ".join(form.columns) or "all of them") if isinstance(form, DataForm) else ""),
+        ("Tokens", f"{form.tokens:,}, prompts and answers together" if isinstance(form, KeyForm) else ""),
         ("Purpose", shown(purpose)),
     ]
     people = sorted({subject for _, subjects in preview.voters for subject in subjects})

@@ -15,7 +15,7 @@ from keys_site import ADDRESS, ask_key, granted, serve
 
 from bot.blocks.card import card
 from bot.blocks.password import password_modal
-from bot.blocks.words import Voice, amount, tokens
+from bot.blocks.words import Voice, amount, code, tokens
 from bot.errors import Reason
 from bot.verbs.showing import Password
 from ledger.audit import verify_store
@@ -307,6 +307,12 @@ def _crash_at(step):
 def test_amounts_are_short_only_where_that_is_exact(count, words):
     assert tokens(count) == words
     assert amount(count) == words.partition(" ")[0]
+
+
+def test_a_command_is_copied_as_it_stands():
+    assert code("export OPENAI_BASE_URL=http://x/v1 `rm`\n*a* <b>") == (
+        "export OPENAI_BASE_URL=http://x/v1 'rm' *a* &lt;b&gt;"
+    )
 
 
 def test_the_modal_shows_the_key_and_how_to_use_it(served):
