@@ -48,22 +48,28 @@ class Typed(Asking, Extending, Knowing, Questioning):
             self.shorten_words(slack, reading, spot)
         elif reading.intent in {Intent.REQUEST_APPROVE, Intent.REQUEST_DENY} and number is not None:
             self.bring(slack, number, spot)
-        elif reading.intent is Intent.REQUEST_STATUS:
-            self.say(slack, spot, self.status(slack, number))
-        elif reading.intent is Intent.POLICY_WHY:
-            of_pool = self.can_i_use(slack, text) if number is None else None
-            self.say(slack, spot, of_pool or self.why(slack, number))
-        elif reading.intent is Intent.MODELS_RAN:
-            self.say(slack, spot, self.ran(slack, reading))
         elif reading.intent is Intent.AUDIT_EXPORT:
             self.export_words(slack, re.sub(r"<@[^>]*>", " ", text), spot)
         elif reading.intent is Intent.GENAI_ASK:
             self.ask_model(slack, reading.slots["prompt"], reading.slots["model"], spot)
-        elif reading.intent is Intent.HELP:
-            self.say(slack, spot, self.help(slack))
         else:
-            known = reading.intent is not Intent.OTHER
-            self.say(slack, spot, refusals.NOT_BUILT if known else refusals.NOT_UNDERSTOOD)
+            self.say(slack, spot, self._told(slack, reading, text, number))
+
+    def _told(self, slack: str, reading: Reading, text: str, number: int | None) -> str:
+        """Return the answer to what words ask to know."""
+        match reading.intent:
+            case Intent.REQUEST_STATUS:
+                return self.status(slack, number)
+            case Intent.POLICY_WHY:
+                of_pool = self.can_i_use(slack, text) if number is None else None
+                return of_pool or self.why(slack, number)
+            case Intent.MODELS_RAN:
+                return self.ran(slack, reading)
+            case Intent.HELP:
+                return self.help(slack)
+            case Intent.OTHER:
+                return refusals.NOT_UNDERSTOOD
+        return refusals.NOT_BUILT
 
     def act(self, slack: str, verb: str, number: int, spot: Spot) -> None:
         """Do a typed verb, and answer with the sentence that the card gives."""
