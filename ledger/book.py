@@ -22,13 +22,14 @@ from ledger.log.memory import MemoryStore
 from ledger.log.sqlite import SqliteStore
 from ledger.log.store import ANY, Clock, Move, Receipt, Store, Stored
 from ledger.nouns import ExplainForm
-from ledger.streams import halt, law_of
+from ledger.streams import crossing, halt, law_of
 from ledger.streams.budget import Budget
 from ledger.streams.codec import Entry, draft, entry_of
 from ledger.streams.halt import Halts
 from ledger.streams.holding import Holding, stream_of
 from ledger.streams.house import Opened, People, Policies
 from ledger.streams.law import Place
+from ledger.streams.model import Model
 from ledger.streams.pool import Pool
 from ledger.streams.request import Request
 from ledger.streams.watch import Finding, Watch
@@ -101,8 +102,9 @@ class Book:
         """
         if any(entry.kind in BEGINNINGS for write in writes for entry in write.entries) and self._disk_low():
             raise DiskLowError("free some room")
+        after: dict[str, Any] = {}
         for write in writes:
-            self._check(write)
+            self._check(write, after)
         moves = [
             Move(
                 stream=write.stream,
@@ -145,6 +147,10 @@ class Book:
         """Return whose turn it was last among a subject's requests."""
         return self.state(stream_of(subject)) or Holding()
 
+    def model(self, name: str) -> Model:
+        """Return what is known about a model (`fraud-detector`), empty when nobody registered a version of it."""
+        return self.state(f"model:{name}") or Model()
+
     def watch(self, name: str) -> Watch:
         """Return what is known about one backend (`gpu_pool`), or the clock (`clock`)."""
         return self.state(f"watch:{name}") or Watch()
@@ -175,7 +181,8 @@ class Book:
         """Yield the sealed entries from seq `cursor` on."""
         return self.store.scan(cursor)
 
-    def _check(self, write: Write) -> None:
+    def _check(self, write: Write, after: dict[str, Any]) -> None:
+        """Fold the entries of one write; `after` holds what the writes before it made of their streams."""
         law = law_of(write.stream)
         version, state = self._fold(write.stream)
         if write.expected not in {ANY, version}:
@@ -184,7 +191,13 @@ class Book:
             if (entry.kind, entry.v) not in law.entries:
                 raise UnlawfulError(f"{entry.kind} does not belong to {write.stream}")
             place = Place(at=self.clock(), actor=write.actor, version=version + offset, stream=write.stream)
+            crossing.check_models(self._seen(after), write.stream, entry)
             state = law.evolve(state, entry, place)
+            after[write.stream] = state
+
+    def _seen(self, after: dict[str, Any]) -> Callable[[str], Any]:
+        """Return the look-up of a stream's fold, as what is written with it leaves it so far."""
+        return lambda stream: after[stream] if stream in after else self.state(stream)
 
     def _fold(self, stream: str) -> tuple[int, Any]:
         with self._lock:

@@ -7,9 +7,14 @@ Identifiers are plain strings with a prefix: subjects `user:<32 hex>`, `svc:<nam
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+ADDED: Final = MappingProxyType({"added": True})
+"""Marks a field that came later: it is in the bytes only where it says something, so that older bytes stay as they are."""
 
 
 class FormKind(StrEnum):
@@ -94,7 +99,12 @@ class DataForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployForm:
-    """A model version for an environment, or going back to an earlier one."""
+    """A model version for an environment, or going back to an earlier one.
+
+    Args:
+        digest: `sha256:...` of the weights that the version meant when it was asked for; empty where nobody registers
+            weights.
+    """
 
     resource: str
     model: str
@@ -104,6 +114,7 @@ class DeployForm:
     strategy: str | None = None
     canary_percent: int | None = None
     rollback: bool = False
+    digest: str = field(default="", metadata=ADDED)
 
     @property
     def action(self) -> Action:

@@ -15,6 +15,7 @@ from ledger.streams.pool import Device
 from policies.backends import POSTGRES, SLURM, Database, Partition, TableAt, database, partition, table_at
 from policies.errors import PolicyError
 from policies.hours import Hours, parse_hours
+from policies.serving import VLLM, ModelItem, model_item
 from policies.strictly import FILE as _FILE
 from policies.strictly import table, take
 
@@ -82,17 +83,6 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelItem:
-    """A model and its versions."""
-
-    name: str
-    owner: str
-    versions: tuple[str, ...]
-    latest: str
-    aliases: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetItem:
     """What a team may spend in each window: device seconds and minor units, None where that is not limited."""
 
@@ -139,11 +129,14 @@ class Catalogue:
         return item.owner if item else None
 
     def backend(self, resource: str) -> str:
-        """Return who makes grants on it true: `slurm:POOL`, `postgres:DATABASE`, else its scheme: this house itself."""
+        """Return who makes grants on it true: `slurm:POOL`, `postgres:DATABASE`, `vllm`, else its scheme: this house."""
         scheme, _, name = resource.partition(":")
         pool = self.pools.get(name) if scheme == "gpu" else None
         if pool is not None and pool.slurm is not None:
             return f"{SLURM}:{name}"
+        model = self.models.get(name.partition("@")[0]) if scheme == "deploy" else None
+        if model is not None and model.serving is not None:
+            return VLLM
         held = self.datasets.get(name) if scheme == "data" else None
         return f"{POSTGRES}:{held.at.database}" if held is not None and held.at is not None else scheme
 
@@ -165,12 +158,6 @@ class Catalogue:
         if scheme == "data":
             return frozenset({resource, "class:data", "class:any"})
         return frozenset({resource, f"env:{name.partition('@')[2]}", "class:any"})
-
-    def versions_back(self, form: DeployForm) -> int:
-        """Return how many versions before the latest the form names; 0 for the latest and for any after it."""
-        model = self.models[form.model]
-        order = [*model.versions, model.latest]
-        return max(order.index(model.latest) - order.index(form.version), 0)
 
     def pools_of(self, gpu_type: str) -> tuple[str, ...]:
         """Return the pools that hold devices of this type."""
@@ -197,7 +184,7 @@ class Catalogue:
             return set(form.columns) <= set(self.datasets[name].columns)
         if not isinstance(form, DeployForm) or name != f"{form.model}@{form.environment}":
             return False
-        return form.version in self.models[form.model].versions
+        return self.models[form.model].has(form.version, form.digest)
 
 
 def load_catalogue(folder: Path) -> Catalogue:
@@ -231,7 +218,7 @@ def _catalogue(tree: dict[str, Any]) -> Catalogue:
         budgets={n: _budget(n, b) for n, b in table(tree, "budgets")},
         pools={name: _pool(name, body, types) for name, body in table(tree, "pools")},
         datasets={name: _dataset(name, body, databases) for name, body in table(tree, "datasets")},
-        models={n: ModelItem(name=n, **take(f"models.{n}", b, _MODEL, _EMPTY)) for n, b in table(tree, "models")},
+        models={name: model_item(name, body) for name, body in table(tree, "models")},
         environments={n: take(f"environments.{n}", b, _ENV, _EMPTY)["aliases"] for n, b in table(tree, "environments")},
         databases=databases,
         hours=parse_hours(tree.get("hours", {})),
@@ -249,7 +236,6 @@ _DATA: Final = {
     "schema": str,
     "table": str,
 }
-_MODEL: Final = {"owner": str, "versions": tuple, "latest": str, "aliases": tuple}
 _ENV: Final = {"aliases": tuple}
 _EMPTY: Final[Mapping[str, Any]] = {
     "aliases": [],

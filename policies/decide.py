@@ -59,6 +59,10 @@ class Policy:
         table = parse_rows(files[rows.FILE], vocabulary_of(catalogue))
         return cls(Snapshot(files[engine.MODEL], table, catalogue), catalogue, digest_of(files), files)
 
+    def with_catalogue(self, catalogue: Catalogue) -> Policy:
+        """Return the same rules over a catalogue that says more of the same resources."""
+        return Policy(self.snapshot, catalogue, self.digest, self.files)
+
     # -- asking -------------------------------------------------------------------------------------------------
 
     def decide(self, person: str, form: Form, facts: Mapping[str, int | str]) -> Decision:

@@ -11,6 +11,7 @@ from ledger.streams.house import PolicyFile, PolicyPublished
 from policies.decide import Policy
 from policies.errors import PolicyError
 from policies.files import FILES
+from policies.stock import Stock
 from policies.watch import PolicySource
 
 
@@ -20,6 +21,7 @@ class PolicyInForce:
     def __init__(self, source: PolicySource, book: Book) -> None:
         self._source = source
         self._book = book
+        self._stock = Stock(book)
 
     def current(self) -> Policy:
         """Return the policy; raises PolicyError when the files are not the adopted ones.
@@ -32,7 +34,7 @@ class PolicyInForce:
         if policy.digest != self._book.policy().digest:
             fault = "they are not what was adopted; an admin runs `quartermaster policy adopt`"
             raise PolicyError("policy files", policy.digest[:12], fault)
-        return policy
+        return self._stock.of(policy)
 
 
 def source_of(folder: Path, book: Book) -> PolicySource:

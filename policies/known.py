@@ -9,8 +9,8 @@ from ledger.nouns import DataForm, DeployForm, Fact, Form, GpuForm
 from ledger.streams.reserving import BUDGET
 from policies.catalogue import Catalogue
 
-_UNSUPPLIED: Final = {"tests": 0, "change_window_closed": 0, "breakglass": 0}
-"""Facts that nothing supplies yet: no passing evaluation, no closed window, no emergency."""
+_UNSUPPLIED: Final = {"change_window_closed": 0, "breakglass": 0}
+"""Facts that nothing supplies yet: no closed window, no emergency. Of a model that is not served nobody knows of tests."""
 
 
 def facts_about(form: Form, given: Mapping[str, int | str], catalogue: Catalogue) -> tuple[Fact, ...]:
@@ -45,8 +45,11 @@ def _about(form: Form, catalogue: Catalogue) -> Iterator[tuple[str, int | str, s
     if isinstance(form, GpuForm | DataForm):
         yield "duration_s", form.duration_s, "form"
     if isinstance(form, DeployForm):
+        model = catalogue.models[form.model]
+        source = "house" if model.known is None else "ledger"
+        yield "tests", int(model.known is not None and model.known.passed(form.digest)), source
         yield from ((name, value, "house") for name, value in _UNSUPPLIED.items())
-        yield "versions_back", catalogue.versions_back(form), "catalogue"
+        yield "versions_back", model.versions_back(form), "catalogue" if model.known is None else "ledger"
         yield from _optional(form)
 
 

@@ -91,7 +91,7 @@ def _step(room: Room, number: int, attempt: Attempt) -> None:
 
 
 def _carry_out(room: Room, request: Request) -> None:
-    now, grounds = room.clock(), Grounds.read(room.book, request.beneficiary)
+    now, grounds = room.clock(), Grounds.read(room.book, request.beneficiary, request.form)
     if request.form.start is not None and now < request.form.start:
         return
     if missed(request, grounds.halts, now):

@@ -197,8 +197,13 @@ def form_of_values(
     if version not in model.versions:
         return None, {"version": f"There is no such version. There are: {', '.join(model.versions)}"}
     environment = values["environment"]
-    resource = f"deploy:{model.name}@{environment}"
-    return DeployForm(resource=resource, model=model.name, version=version, environment=environment), {}
+    return DeployForm(
+        resource=f"deploy:{model.name}@{environment}",
+        model=model.name,
+        version=version,
+        environment=environment,
+        digest=model.digest(version),
+    ), {}
 
 
 def _gpu_form(

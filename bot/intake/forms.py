@@ -128,6 +128,7 @@ def _deploy(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: 
         strategy=slots.get("strategy"),
         canary_percent=slots.get("canary_percent"),
         rollback=bool(slots.get("rollback")),
+        digest=model.digest(slots["version"]),
     )
 
 

@@ -62,7 +62,8 @@ def _deployments(catalogue: Catalogue) -> Iterator[Form]:
         for place in catalogue.environments:
             for version in model.versions[-1:]:
                 resource = f"deploy:{model.name}@{place}"
-                yield DeployForm(resource=resource, model=model.name, version=version, environment=place)
+                digest = model.digest(version)
+                yield DeployForm(resource=resource, model=model.name, version=version, environment=place, digest=digest)
 
 
 _SMALLEST: Final = {"gpu": _gpus, "data": _data, "deploy": _deployments}

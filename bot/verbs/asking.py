@@ -74,7 +74,7 @@ class Asking(Steps):
     def _submit(
         self, asker: str, slack: str, form: Form, purpose: str, said: str, replacing: int | None
     ) -> Request | Refused:
-        grounds, policy = Grounds.read(self.book, asker), self.policy()
+        grounds, policy = Grounds.read(self.book, asker, form), self.policy()
         decision = policy.decide(f"user:{slack}", form, facts_of(self.book, asker, except_for=replacing))
         known = left(self.book, policy, decision.team, form.start or self._clock())
         decision = within_budget(decision, known, form, policy)

@@ -90,7 +90,12 @@ def digest(form: Form) -> str:
 
 
 def _fields_out(value: Any, path: str, sealed: list[Sealed]) -> dict[str, Any]:
-    return {f.name: _out(getattr(value, f.name), _join(path, f.name), sealed) for f in dataclasses.fields(value)}
+    """Every field but those that were added later and say nothing."""
+    cls: Any = type(value)
+    added = _added(cls)
+    found = {name: getattr(value, name) for name in _names(cls)}
+    said = {name: each for name, each in found.items() if name not in added or each != added[name]}
+    return {name: _out(each, _join(path, name), sealed) for name, each in said.items()}
 
 
 def _out(value: Any, path: str, sealed: list[Sealed]) -> Any:
@@ -126,12 +131,30 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _object_in(cls: type[Any], body: Any, path: str, sealed: typing.Mapping[str, Sealed]) -> Any:
-    names = [f.name for f in dataclasses.fields(cls)]
-    if not isinstance(body, dict) or set(body) != set(names):
+@cache
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(cls))
+
+
+@cache
+def _added(cls: type[Any]) -> dict[str, Any]:
+    """The fields of a class that were added later, each with the value that says nothing."""
+    return {f.name: f.default for f in dataclasses.fields(cls) if f.metadata.get("added")}
+
+
+def _object_in(cls: Any, body: Any, path: str, sealed: typing.Mapping[str, Sealed]) -> Any:
+    if not isinstance(body, dict) or not _fits(cls, body):
         raise ValueError(f"{path or cls.__name__}: fields differ")
-    hints = _hints(cls)  # type: ignore[arg-type]  # classes are hashable
-    return cls(**{name: _in(hints[name], body[name], _join(path, name), sealed) for name in names})
+    hints = _hints(cls)
+    said = (name for name in _names(cls) if name in body)
+    return cls(**{name: _in(hints[name], body[name], _join(path, name), sealed) for name in said})
+
+
+def _fits(cls: Any, body: dict[str, Any]) -> bool:
+    """Whether a body has the fields of `cls`, of those that were added later the ones that say something."""
+    added = _added(cls)
+    silent = {name for name in added if name not in body}
+    return body.keys() | silent == set(_names(cls)) and all(body[name] != added[name] for name in added.keys() - silent)
 
 
 def _in(hint: Any, value: Any, path: str, sealed: typing.Mapping[str, Sealed]) -> Any:

@@ -6,6 +6,7 @@ If a test here fails, the entry needs a new version beside the old one; the pinn
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from ledger.nouns import (
     Seat,
     Usage,
 )
-from ledger.streams import LAWS, budget, halt, holding, house, pool, request, watch
+from ledger.streams import LAWS, budget, halt, holding, house, model, pool, request, watch
 from ledger.streams import codec as codec_module
 from ledger.streams.codec import digest, draft, entry_of, form_body, form_of
 
@@ -50,6 +51,8 @@ DEPLOY = DeployForm(
     strategy="canary",
     canary_percent=5,
 )
+WEIGHTS, SUITE = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+DEPLOY_BY_DIGEST = replace(DEPLOY, digest=WEIGHTS)
 REVERT = RevertForm(resource="desk:revert", backend="gpu_pool", finding="f" * 32)
 EXPLAIN = ExplainForm(
     resource="desk:revert", backend="gpu_pool", finding="f" * 32, until=datetime(2026, 12, 24, 9, tzinfo=UTC)
@@ -144,6 +147,32 @@ ENTRIES = {
     "watch.found": watch.Found(finding="0" * 32, fault=watch.Fault.UNEXPLAINED, request=None, who=SOLD, what=SOLD),
     "watch.closed": watch.Closed(finding="0" * 32, outcome=watch.Outcome.REVERTED, request=1002),
     "watch.beat": watch.Beat(open=3, due_for_s=0),
+    "model.registered": model.Registered(version="3.2.1", digest=WEIGHTS, size=988_097_824),
+    "model.evaluated": model.Evaluated(
+        digest=WEIGHTS,
+        environment="staging",
+        suite=SUITE,
+        cases=40,
+        failed=1,
+        p50_ms=80,
+        p95_ms=120,
+        tokens=1280,
+        request=1001,
+    ),
+    "model.routed": model.Routed(
+        environment="production",
+        shares=(
+            model.Share(version="3.2.0", digest=SUITE, percent=90),
+            model.Share(version="3.2.1", digest=WEIGHTS, percent=10),
+        ),
+        request=None,
+        why="It died.",
+    ),
+    "model.profiled": model.Profiled(
+        digest=WEIGHTS, environment="production", figures=(model.Figure(name="p95_ms", value=120),)
+    ),
+    "model.drifted": model.Drifted(digest=WEIGHTS, environment="production", figure="p95_ms", expected=120, seen=480),
+    "model.recovered": model.Recovered(digest=WEIGHTS, environment="production", figure="p95_ms", seen=130),
 }
 REGISTRY = {kind: cls for law in LAWS.values() for kind, cls in law.entries.items()}
 
@@ -203,6 +232,17 @@ def test_a_field_more_or_less_is_refused(kind):
 def test_a_form_round_trips_and_its_digest_is_pinned(form):
     assert form_of(form_body(form)) == form
     assert digest(form) == golden()["digests"][form_body(form)["form"]]
+
+
+def test_a_deployment_by_digest_has_other_bytes_than_one_by_version_alone():
+    assert form_of(form_body(DEPLOY_BY_DIGEST)) == DEPLOY_BY_DIGEST
+    assert digest(DEPLOY_BY_DIGEST) == golden()["digests"]["deploy by digest"]
+    assert "digest" not in form_body(DEPLOY)
+
+
+def test_a_field_that_was_added_and_says_nothing_is_refused():
+    with pytest.raises(MalformedError):
+        form_of(form_body(DEPLOY) | {"digest": ""})
 
 
 def test_a_form_of_another_type_is_refused():
