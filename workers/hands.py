@@ -25,6 +25,7 @@ from ledger.streams.request import (
     Status,
 )
 from policies.grounds import Grounds
+from workers import routing
 from workers.attempts import GIVE_UP, Attempt, at_work
 from workers.deadlines import missed
 from workers.dispatch import decided_anew, dispatch
@@ -36,7 +37,6 @@ from workers.passwords import set_password
 from workers.prolonging import prolong, stop_prolonging, unconfirmed
 from workers.revert import closing
 from workers.room import Room, grant_of, usage_of
-from workers.routing import routing
 from workers.stumbling import DIED, count, end, give_up, given_up, stumble, taken_back, told
 
 logger = structlog.get_logger(__name__)
@@ -152,7 +152,7 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
 
 def _done(room: Room, request: Request, executor: Executor, receipt: Receipt) -> None:
     """Enter `Done` with all that it changed elsewhere; what the law does not let stand is taken back."""
-    also = (*closing(room, request), *routing(room, request, executor))
+    also = (*closing(room, request), *routing.carried(room, request, executor))
     try:
         enter(room, request, Done(generation=request.generation, receipt=receipt), also=also)
     except UnlawfulError as refused:
@@ -163,7 +163,7 @@ def _done(room: Room, request: Request, executor: Executor, receipt: Receipt) ->
 def _wait_in_line(room: Room, request: Request, executor: Executor, pending: Pending) -> None:
     """Enter the backend's place in line: after each dispatch, and when it changed. The sweep looks again."""
     entry = Queued(place=pending.place, estimate=pending.estimate, why=pending.why)
-    also = routing(room, request, executor)
+    also = routing.moved(room, request, executor)
     if also or not waited(request) or differs(request.queued, entry):
         enter(room, request, entry, also=also)
 
@@ -183,7 +183,7 @@ def _fail(room: Room, request: Request, executor: Executor, sentence: str) -> bo
     """Enter `Failed` only once nothing is left behind, in the backend's line or started; else the sweep comes again."""
     gone, why = taken_back(request, executor)
     if gone:
-        enter(room, request, Failed(why=sentence), free=True, also=routing(room, request, executor, taken_back=True))
+        enter(room, request, Failed(why=sentence), free=True, also=routing.taken_back(room, request, executor))
     else:
         logger.warning("it may be there yet; the sweep comes again", request=request.number, detail=why)
     return gone
@@ -227,13 +227,17 @@ def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
         end(room, request, executor)
     elif waited(request) and waited_out(request, room.clock()):
         _fail(room, request, executor, WAITED_OUT)
-    elif request.form.kind is FormKind.CHANGE and room.book.halts().over(request.form.resource) is not None:
+    elif waited(request) and _halted_change(room, request):
         return  # nothing is switched during a halt; what is being prepared stays as it is, and the sweep comes again
     elif waited(request) and runs_out(request, room.clock()):
         if _may_try(room, request):
             _start_in_full(room, request, executor)
     elif not _over(room, request) and _may_try(room, request):
         _start(room, request, executor)
+
+
+def _halted_change(room: Room, request: Request) -> bool:
+    return request.form.kind is FormKind.CHANGE and room.book.halts().over(request.form.resource) is not None
 
 
 def _end(room: Room, request: Request, attempt: Attempt) -> None:

@@ -19,6 +19,8 @@ HOST: Final = "127.0.0.1"
 MARK: Final = "QM_MODEL_SERVER"
 """The variable by which every process of a server is found again."""
 COMMAND: Final = "-m vllm.entrypoints.openai.api_server"
+STAND_IN: Final = "workers.standin"
+"""What stands in such a command where nothing real is served."""
 _QUIET: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _KEPT_BACK: Final = ("QM_", "SLACK_", "PG")
 """What the environment of the keeper has and a model server does not need: addresses and secrets of the house."""
