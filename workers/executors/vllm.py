@@ -186,9 +186,17 @@ class VllmExecutor:
 
     def _take_back(self, order: Order) -> None:
         place = order.line.place
-        if order.wanted and order.put and shares_of(self._rows(place)) == order.put:
+        stands = order.wanted and order.put and shares_of(self._rows(place)) == order.put
+        if stands and not self._built_on(order):
             self._answer(place, order.before or ())
         self._orders.put(replace(order, wanted=False))
+
+    def _built_on(self, order: Order) -> bool:
+        """Whether a later order was switched to from what this one put there: then it is not this one's to take away."""
+        others = (
+            each for each in self._orders.orders() if each.key != order.key and each.line.place == order.line.place
+        )
+        return any(each.wanted and each.put and each.before == order.put for each in others)
 
     def _rows(self, place: str) -> tuple[table.Server, ...]:
         try:
