@@ -136,6 +136,24 @@ def keeper(
     run_keeper(settings, settings.broker_url, end_servers=end_servers)
 
 
+@app.command(
+    epilog="Examples:  quartermaster endpoint   ·   QM_ENDPOINT_HOST=10.0.0.4 quartermaster endpoint --port 443   ·   "
+    "curl -H 'Authorization: Bearer qm-...' http://127.0.0.1:8440/v1/models"
+)
+def endpoint(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; QM_ENDPOINT_HOST when left out.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on, 0 for a free one; else QM_ENDPOINT_PORT.")
+    ] = None,
+) -> None:
+    """Answer for the models that are served, to whoever has a key; `demo` and `up` start one where models are served."""
+    from workers.endpoint.process import run_endpoint
+    from workers.endpoint.settings import EndpointSettings
+
+    said = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    run_endpoint(HouseSettings().models, EndpointSettings(**said), Console(soft_wrap=True).print)
+
+
 def _with_broker() -> HouseSettings:
     settings = HouseSettings()
     if not settings.broker_url:

@@ -32,6 +32,8 @@ from ledger.streams.law import Place
 from ledger.streams.model import Model
 from ledger.streams.pool import Pool
 from ledger.streams.request import Request
+from ledger.streams.usage import Used
+from ledger.streams.usage import stream_of as usage_of
 from ledger.streams.watch import Finding, Watch
 from ledger.views import RequestIndex
 
@@ -168,6 +170,10 @@ class Book:
 
     def _known(self, request: Request) -> bool:
         return isinstance(request.form, ExplainForm) and self.clock() < request.form.until
+
+    def used(self, number: int) -> Used:
+        """Return what the key of a request was used for by the last hour that was counted, nothing before the first."""
+        return self.state(usage_of(number)) or Used()
 
     def genesis(self) -> Opened | None:
         """Return the genesis entry, None for an empty ledger."""

@@ -1,7 +1,7 @@
 """The values every folder speaks in: forms, decisions, seats, grants, receipts. Frozen, and without behaviour of their own.
 
 Identifiers are plain strings with a prefix: subjects `user:<32 hex>`, `svc:<name>`, `os:<name>`; resources
-`gpu:<pool>`, `data:<data set>`, `deploy:<model>@<environment>`.
+`gpu:<pool>`, `data:<data set>`, `deploy:<model>@<environment>`, `endpoint:<model>@<environment>`.
 """
 
 from __future__ import annotations
@@ -98,6 +98,35 @@ class DataForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyForm:
+    """A key to a model that is served: who has it may ask the model, for `tokens` in all.
+
+    Args:
+        resource: `endpoint:<model>@<environment>`.
+        tokens: of prompts and answers together, 1 or more.
+        duration_s: seconds from activation.
+        start: when it should begin; None means as soon as it is approved.
+        not_after: an end the person named; the key never works past it.
+    """
+
+    resource: str
+    tokens: int
+    duration_s: int
+    start: datetime | None = None
+    not_after: datetime | None = None
+
+    @property
+    def action(self) -> Action:
+        """Using the model is the only thing a key is for."""
+        return Action.USE
+
+    @property
+    def kind(self) -> FormKind:
+        """A lease: it has a window and is taken back."""
+        return FormKind.LEASE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployForm:
     """A model version for an environment, or going back to an earlier one.
 
@@ -178,7 +207,9 @@ class ExplainForm(DoorForm):
     until: datetime
 
 
-Form = GpuForm | DataForm | DeployForm | RevertForm | ExplainForm
+Form = GpuForm | DataForm | KeyForm | DeployForm | RevertForm | ExplainForm
+Lease = GpuForm | DataForm | KeyForm
+"""Forms that have a window and are taken back."""
 Change = DeployForm | RevertForm | ExplainForm
 """Forms that are done once and have no window."""
 
@@ -281,12 +312,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a lease took: seconds held, device seconds, and money in minor units of `currency`."""
+    """What a lease took: seconds held, device seconds, money in minor units of `currency`, and tokens of a key."""
 
     held_s: int
     gpu_s: int
     cost_minor: int
     currency: str
+    tokens: int = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +341,7 @@ def new_subject() -> str:
     return f"user:{secrets.token_hex(16)}"
 
 
-def window_end(form: GpuForm | DataForm, activation: datetime) -> datetime:
+def window_end(form: Lease, activation: datetime) -> datetime:
     """Return when a lease activated at `activation` ends: its duration later, never past an end the person named."""
     end = activation + timedelta(seconds=form.duration_s)
     return end if form.not_after is None else min(end, form.not_after)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ledger.book import Book
-from ledger.nouns import DataForm, Form, GpuForm
+from ledger.nouns import Change, Form, GpuForm
 from ledger.streams.request import Outcome, Request, Status, held_since, longer, warn_at, warned_at
 from policies.decide import Policy
 from policies.facts import facts_of_extension
@@ -28,8 +28,8 @@ _HOUR_S, _DAY_S = 3600, 86_400
 
 
 def first_step_s(form: Form) -> int:
-    """Return by how many seconds an extension is offered first: an hour of devices, a day of data; 0 for a change."""
-    return _HOUR_S if isinstance(form, GpuForm) else _DAY_S if isinstance(form, DataForm) else 0
+    """Return by how many seconds an extension is offered first: an hour of devices, a day of data or a key; 0 for a change."""
+    return _HOUR_S if isinstance(form, GpuForm) else 0 if isinstance(form, Change) else _DAY_S
 
 
 def early(hours: Hours, since: datetime, end: datetime) -> datetime:

@@ -117,7 +117,7 @@ def left(book: Book, policy: Policy, team: str, start: datetime, *, ignoring: in
     """
     name = _name(team)
     item = policy.catalogue.budgets.get(name)
-    if item is None:
+    if item is None or not item.reserves:
         return None
     window = _window(book, policy, name, item, start)
     return Left(
@@ -195,7 +195,8 @@ def reserve(book: Book, policy: Policy, payer: Payer, number: int, form: Form) -
     name, (gpu_s, cost_minor) = _name(payer.team), price_of(form, policy)
     state = book.budget(name)
     held = state.reservation(number)
-    item = policy.catalogue.budgets.get(name) or (_NO_LIMITS if held or payer.bound else None)
+    listed = policy.catalogue.budgets.get(name)
+    item = listed if listed is not None and listed.reserves else (_NO_LIMITS if held or payer.bound else None)
     if item is None or not gpu_s + cost_minor:
         return []
     window = _window(book, policy, name, item, payer.start, held.window if held else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.nouns import DataForm, DeployForm, DoorForm, Form, GpuForm
+from ledger.nouns import DataForm, DeployForm, DoorForm, Form, GpuForm, KeyForm, Lease
 from ledger.streams.budget import Span
 from ledger.streams.pool import Device
 from policies.backends import POSTGRES, SLURM, Database, Partition, TableAt, database, partition, table_at
@@ -20,6 +20,8 @@ from policies.strictly import FILE as _FILE
 from policies.strictly import table, take
 
 FILE: Final = _FILE
+ENDPOINT: Final = "endpoint"
+"""The scheme of keys to models."""
 DESK: Final = "desk:audit"
 """What auditors export: the record itself. No team owns it."""
 REVERT: Final = "desk:revert"
@@ -84,11 +86,20 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetItem:
-    """What a team may spend in each window: device seconds and minor units, None where that is not limited."""
+    """What a team may spend in each window: device seconds, minor units and tokens, None where that is not limited.
+
+    Seconds and money are reserved in the ledger; tokens are counted by the endpoint, call by call.
+    """
 
     span: Span
     gpu_s: int | None
     cost_minor: int | None
+    tokens: int | None = None
+
+    @property
+    def reserves(self) -> bool:
+        """Whether anything of it is reserved when devices are asked for."""
+        return self.gpu_s is not None or self.cost_minor is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +131,7 @@ class Catalogue:
     def owner(self, resource: str) -> str | None:
         """Return the team that owns a resource, None when the catalogue does not know it."""
         scheme, _, name = resource.partition(":")
-        if scheme == "deploy":
+        if scheme in {"deploy", ENDPOINT}:
             model, _, environment = name.partition("@")
             known = self.models.get(model) if environment in self.environments else None
             return known.owner if known else None
@@ -141,8 +152,9 @@ class Catalogue:
         return f"{POSTGRES}:{held.at.database}" if held is not None and held.at is not None else scheme
 
     def resources(self) -> tuple[str, ...]:
-        """Return every resource by name: pools, data sets, each model in each environment, and the desk itself."""
-        deploys = [f"deploy:{model}@{place}" for model in self.models for place in self.environments]
+        """Return every resource by name: pools, data sets, each model and the keys to it in each environment, the desk."""
+        places = [f"{model}@{place}" for model in self.models for place in self.environments]
+        deploys = [f"{scheme}:{place}" for scheme in ("deploy", ENDPOINT) for place in places]
         named = [*(f"gpu:{pool}" for pool in self.pools), *(f"data:{name}" for name in self.datasets)]
         return (*named, *deploys, DESK, REVERT)
 
@@ -157,7 +169,8 @@ class Catalogue:
             return frozenset({resource, self.pools[name].resource_class, "class:gpu", "class:any"})
         if scheme == "data":
             return frozenset({resource, "class:data", "class:any"})
-        return frozenset({resource, f"env:{name.partition('@')[2]}", "class:any"})
+        keys = {"class:endpoint"} if scheme == ENDPOINT else set()
+        return frozenset({resource, f"env:{name.partition('@')[2]}", *keys, "class:any"})
 
     def pools_of(self, gpu_type: str) -> tuple[str, ...]:
         """Return the pools that hold devices of this type."""
@@ -175,13 +188,15 @@ class Catalogue:
         """Whether everything the form names is listed."""
         if isinstance(form, DoorForm):
             return form.resource == REVERT and bool(form.backend and form.finding)
-        if self.owner(form.resource) is None or (isinstance(form, GpuForm | DataForm) and form.duration_s <= 0):
+        if self.owner(form.resource) is None or (isinstance(form, Lease) and form.duration_s <= 0):
             return False
         name = form.resource.partition(":")[2]
         if isinstance(form, GpuForm):
             return form.gpus > 0 and form.gpu_type in self.pools[name].types
         if isinstance(form, DataForm):
             return set(form.columns) <= set(self.datasets[name].columns)
+        if isinstance(form, KeyForm):
+            return form.tokens > 0 and self.models[name.partition("@")[0]].serving is not None
         if not isinstance(form, DeployForm) or name != f"{form.model}@{form.environment}":
             return False
         return self.models[form.model].has(form.version, form.digest)
@@ -276,19 +291,24 @@ def _pool(name: str, body: Any, types: Mapping[str, GpuType]) -> PoolItem:
     )
 
 
+_AMOUNTS: Final = ("gpu_hours", "cost", "tokens")
 _TEAM: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 
 def _budget(team: str, body: Any) -> BudgetItem:
-    """Return the budget of a team: a window, and GPU-hours, cost in whole units, or both."""
+    """Return the budget of a team: a window, and GPU-hours, cost in whole units or tokens, one of them or more."""
     place = f"budgets.{team}"
     if not _TEAM.fullmatch(team):
         raise PolicyError(FILE, place, "name the team without its prefix, such as budgets.vision")
-    optional = {name: int for name in ("gpu_hours", "cost") if isinstance(body, dict) and name in body}
-    if isinstance(body, dict) and (unknown := set(body) - {"window", "gpu_hours", "cost"}):
-        raise PolicyError(FILE, place, f"unknown key {min(unknown)}; allowed: window, gpu_hours, cost")
+    optional = {name: int for name in _AMOUNTS if isinstance(body, dict) and name in body}
+    if isinstance(body, dict) and (unknown := set(body) - {"window", *_AMOUNTS}):
+        raise PolicyError(FILE, place, f"unknown key {min(unknown)}; allowed: window, {', '.join(_AMOUNTS)}")
     if not optional:
-        raise PolicyError(FILE, place, "gpu_hours or cost must say how much; without a limit leave the table out")
+        raise PolicyError(
+            FILE,
+            place,
+            f"{', '.join(_AMOUNTS[:-1])} or {_AMOUNTS[-1]} must say how much; without a limit leave the table out",
+        )
     taken = take(place, body, {"window": str, **optional}, _EMPTY)
     if taken["window"] not in set(Span):
         raise PolicyError(FILE, f"{place}.window", f"must be one of {', '.join(Span)}")
@@ -297,6 +317,7 @@ def _budget(team: str, body: Any) -> BudgetItem:
         span=Span(taken["window"]),
         gpu_s=None if gpu_hours is None else gpu_hours * 3600,
         cost_minor=None if cost is None else cost * 100,
+        tokens=taken.get("tokens"),
     )
 
 

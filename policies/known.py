@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ledger.nouns import DataForm, DeployForm, Fact, Form, GpuForm
+from ledger.nouns import DataForm, DeployForm, Fact, Form, GpuForm, KeyForm, Lease
 from ledger.streams.reserving import BUDGET
 from policies.catalogue import Catalogue
 
@@ -28,7 +28,7 @@ def facts_about(form: Form, given: Mapping[str, int | str], catalogue: Catalogue
 def facts_of_paying(team: str, form: Form, catalogue: Catalogue) -> tuple[Fact, ...]:
     """Return the fact that puts a permitted `form` under its team's budget: from then on the ledger's law holds it to it."""
     name = team.removeprefix("team:")
-    if not isinstance(form, GpuForm) or name not in catalogue.budgets:
+    if not isinstance(form, GpuForm) or name not in catalogue.budgets or not catalogue.budgets[name].reserves:
         return ()
     return (Fact(name=BUDGET, value=name, source="catalogue"),)
 
@@ -42,7 +42,10 @@ def _about(form: Form, catalogue: Catalogue) -> Iterator[tuple[str, int | str, s
         dataset = catalogue.datasets[form.resource.removeprefix("data:")]
         yield "level", dataset.level, "catalogue"
         yield "columns", len(form.columns) or len(dataset.columns), "form"
-    if isinstance(form, GpuForm | DataForm):
+    if isinstance(form, KeyForm):
+        yield "tokens", form.tokens, "form"
+        yield "environment", form.resource.partition("@")[2], "form"
+    if isinstance(form, Lease):
         yield "duration_s", form.duration_s, "form"
     if isinstance(form, DeployForm):
         model = catalogue.models[form.model]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
+from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm, KeyForm, Lease
 from policies.catalogue import Catalogue
 from policies.limits import Part
 
@@ -33,11 +33,20 @@ def neighbours(form: Form, catalogue: Catalogue) -> Iterator[tuple[Form, str]]:
     elif isinstance(form, DataForm) and form.access is Access.WRITE:
         yield replace(form, access=Access.READ), "Ask to read instead"
     elif isinstance(form, DeployForm):
-        order = list(catalogue.environments)
-        below = order[: order.index(form.environment)] if form.environment in order else []
-        for place in reversed(below[-_NEIGHBOURS:]):
+        for place in _below(form.environment, catalogue):
             resource = f"deploy:{form.model}@{place}"
             yield replace(form, resource=resource, environment=place), f"Ask for {place} instead"
+    elif isinstance(form, KeyForm):
+        model, _, environment = form.resource.partition("@")
+        for place in _below(environment, catalogue):
+            yield replace(form, resource=f"{model}@{place}"), f"Ask for {place} instead"
+
+
+def _below(environment: str, catalogue: Catalogue) -> list[str]:
+    """The environments before this one, the nearest first."""
+    order = list(catalogue.environments)
+    below = order[: order.index(environment)] if environment in order else []
+    return below[: -_NEIGHBOURS - 1 : -1]
 
 
 def lowered(form: Form, parts: Sequence[Part], catalogue: Catalogue) -> list[Lower]:
@@ -46,6 +55,11 @@ def lowered(form: Form, parts: Sequence[Part], catalogue: Catalogue) -> list[Low
     if isinstance(form, DataForm):
         held = _whole(min(form.duration_s, most.get("duration_s", form.duration_s)), form.duration_s)
         return [_lower(form, replace(form, duration_s=held, not_after=None))] if held > 0 else []
+    if isinstance(form, KeyForm):
+        tokens = min(form.tokens, most.get("tokens", form.tokens))
+        held = _whole(min(form.duration_s, most.get("duration_s", form.duration_s)), form.duration_s)
+        fewer = replace(form, tokens=tokens, duration_s=held)
+        return [_lower(form, fewer)] if min(tokens, held) > 0 else []
     if not isinstance(form, GpuForm):
         return [Lower(form=form, change="Ask for this instead", distance=0)]  # nothing to lower, maybe a neighbour's
     gpus = min(form.gpus, most.get("gpus", form.gpus))
@@ -72,14 +86,19 @@ def _whole(seconds: int, asked: int) -> int:
     return seconds if seconds == asked or seconds < _HOUR else seconds // _HOUR * _HOUR
 
 
-def _lower(form: GpuForm | DataForm, lower: GpuForm | DataForm) -> Lower:
+def _lower(form: Lease, lower: Lease) -> Lower:
     distance = 1 - lower.duration_s / form.duration_s
     if isinstance(form, GpuForm) and isinstance(lower, GpuForm):
         distance += 1 - lower.gpus / form.gpus
+    if isinstance(form, KeyForm) and isinstance(lower, KeyForm):
+        distance += 1 - lower.tokens / form.tokens
     return Lower(form=lower, change=_change(form, lower), distance=distance)
 
 
-def _change(form: GpuForm | DataForm, lower: GpuForm | DataForm) -> str:
+def _change(form: Lease, lower: Lease) -> str:
+    if isinstance(form, KeyForm) and isinstance(lower, KeyForm) and lower.tokens != form.tokens:
+        length = "" if lower.duration_s == form.duration_s else f" for {_span(lower.duration_s)}"
+        return f"Ask for {lower.tokens:,} tokens{length} instead"
     if not isinstance(lower, GpuForm):
         return f"Ask for {_span(lower.duration_s)} instead"
     hours = f"{lower.duration_s / _HOUR:g} hours"

@@ -22,6 +22,7 @@ FACTS: Final[Mapping[str, tuple[str, str]]] = {
     "added_s": ("ledger", "what an extension adds to the first window, seconds"),
     "level": ("catalogue", "sensitivity of the data, 0 open to 3 restricted"),
     "columns": ("form", "columns asked for; all of the data set's when none is named"),
+    "tokens": ("form", "tokens that a key is for, prompts and answers together"),
     "versions_back": ("catalogue", "how far back: versions before the latest, or what answered before; 0 is newest"),
     "canary_percent": ("form", "share of the traffic, percent"),
     "replicas": ("form", "copies that serve"),
@@ -48,6 +49,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "gpu": ("use", *_EVERYWHERE),
     "data": ("read", "write", *_EVERYWHERE),
     "deploy": ("deploy", "rollback", "promote", *_EVERYWHERE),
+    "endpoint": ("use", *_EVERYWHERE),
     "desk": ("export", "halt", "lift", "revert", "erase", "recover", "change"),
 }
 """What can be done to each scheme of resources."""
@@ -76,7 +78,12 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
         for name in catalogue.classes(resource):
             places.setdefault(name, set()).add(scheme)
             owners.setdefault(name, set()).update({owner} if owner else ())
-    for name, scheme in (("class:any", "desk"), ("class:gpu", "gpu"), ("class:data", "data")):
+    for name, scheme in (
+        ("class:any", "desk"),
+        ("class:gpu", "gpu"),
+        ("class:data", "data"),
+        ("class:endpoint", "endpoint"),
+    ):
         places.setdefault(name, {scheme})
     for name in catalogue.environments:
         places.setdefault(f"env:{name}", {"deploy"})

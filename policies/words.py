@@ -85,6 +85,8 @@ def _amount(part: Part, value: int, currency: str) -> str:
         return f"{value / unit:g} {word}"
     if part.fact == "level":
         return f"sensitivity {value}"
+    if part.fact == "tokens":
+        return f"{value:,} tokens"
     counted = _COUNTED.get(part.fact)
     return f"{value} {counted}{'' if value == 1 else 's'}" if counted else f"{value} {part.fact}"
 

@@ -47,6 +47,7 @@ from workers.passwords import password_due
 from workers.prolonging import unconfirmed
 from workers.room import CLOCK, Room, grant_of
 from workers.trials import Trials
+from workers.usage import HourlyUse
 from workers.warning import EarlyWarnings, may_warn
 
 logger = structlog.get_logger(__name__)
@@ -92,6 +93,7 @@ class Clock:
         self._unwritable = False
         self._eligibility = Eligibility(self._room)
         self._early = EarlyWarnings(self._room)
+        self._use = HourlyUse(self._room)
         self._trials = Trials(room.outages, nudge)
 
     def run(self, stop: threading.Event) -> None:
@@ -116,6 +118,7 @@ class Clock:
         _alone("outages", lambda: self._trials.end(now))
         _alone("eligibility", lambda: self._disqualify(now))
         _alone("warnings", lambda: self._warn_early(now))
+        _alone("use", lambda: self._use.enter(now))
         self._lanes.wait(self._patience_s)
 
     def _look(self, number: int, now: datetime) -> None:

@@ -31,7 +31,7 @@ from workers.deadlines import missed
 from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
 from workers.errors import BackendError, OccupiedError, RefusedError, StaleGrantError
-from workers.executors.base import Executor, MayBeUnusable, Pending
+from workers.executors.base import Executor, MayBeUnusable, Meters, Pending
 from workers.line import NOT_ANY_MORE, WAITED_OUT, differs, dispatch_again, runs_out, waited, waited_out
 from workers.passwords import set_password
 from workers.prolonging import prolong, stop_prolonging, unconfirmed
@@ -257,9 +257,19 @@ def take_back(room: Room, request: Request) -> None:
     else:
         gone, why = taken_back(request, executor)
     if gone:
-        enter(room, request, Settled(usage=usage_of(request, room.price_list())), free=True)
+        usage = usage_of(request, room.price_list(), _tokens_of(request, executor))
+        enter(room, request, Settled(usage=usage), free=True)
     else:
         _not_confirmed(room, request, why)
+
+
+def _tokens_of(request: Request, executor: Executor | None) -> int:
+    """The tokens that a key used; an ending does not wait for counters that cannot be read."""
+    try:
+        return executor.tokens_of(grant_of(request)) if isinstance(executor, Meters) else 0
+    except BackendError as error:
+        logger.warning("nobody can say what the key used", request=request.number, detail=error.detail)
+        return 0
 
 
 def _not_confirmed(room: Room, request: Request, why: str) -> None:

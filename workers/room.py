@@ -134,7 +134,7 @@ def grant_of(request: Request) -> Grant:
     )
 
 
-def usage_of(request: Request, catalogue: Catalogue) -> Usage:
+def usage_of(request: Request, catalogue: Catalogue, tokens: int = 0) -> Usage:
     """Return what a lease took, from its start to its end, at the catalogue's price.
 
     What was never seen started costs nothing: its holder was not told that it is theirs.
@@ -143,7 +143,7 @@ def usage_of(request: Request, catalogue: Catalogue) -> Usage:
     held = 0 if start is None or end is None else max(0, int((end - start).total_seconds()))
     gpus = request.form.gpus if isinstance(request.form, GpuForm) else 0
     cost = catalogue.price_for(request.form, held)
-    return Usage(held_s=held, gpu_s=held * gpus, cost_minor=cost, currency=catalogue.currency)
+    return Usage(held_s=held, gpu_s=held * gpus, cost_minor=cost, currency=catalogue.currency, tokens=tokens)
 
 
 def take_inventory(book: Book, pool: str, source: str, devices: tuple[Device, ...]) -> None:

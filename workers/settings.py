@@ -104,7 +104,7 @@ class HouseSettings(BaseSettings):
 
     @property
     def models(self) -> Path:
-        """The folder of weights, orders, model servers and the route table."""
+        """The folder of served models: weights, orders, servers, routes, keys and counters."""
         return (self.home / "models").absolute()
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.errors import UnlawfulError
-from ledger.streams import budget, halt, holding, house, model, pool, request, watch
+from ledger.streams import budget, halt, holding, house, model, pool, request, usage, watch
 from ledger.streams.codec import Entry
 
 
@@ -30,6 +30,7 @@ LAWS: Final[dict[str, Law]] = {
     "budget": Law(entries=dict(budget.ENTRIES), evolve=budget.evolve),
     "holding": Law(entries=dict(holding.ENTRIES), evolve=holding.evolve),
     "watch": Law(entries=dict(watch.ENTRIES), evolve=watch.evolve),
+    "usage": Law(entries=dict(usage.ENTRIES), evolve=usage.evolve),
     "model": Law(entries=dict(model.ENTRIES), evolve=model.evolve),
 }
 

@@ -1,8 +1,8 @@
 """Law between streams, replayed in the order of the whole log: what one stream forbids another.
 
 Inside one append the expected versions see to it that nothing halted is approved, dispatched or extended; a verifier
-sees the entries alone, and finds here what was written around them. What ties requests to models is checked on both
-sides. What ties requests to budgets is in `reserving.py`.
+sees the entries alone, and finds here what was written around them, such as the use of a key that nobody was granted.
+What ties requests to models is checked on both sides. What ties requests to budgets is in `reserving.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ledger.nouns import DeployForm
-from ledger.streams import halt
+from ledger.nouns import DeployForm, KeyForm
+from ledger.streams import halt, usage
 from ledger.streams.codec import Entry
 from ledger.streams.law import refuse, require
 from ledger.streams.model import Evaluated, Routed
@@ -28,6 +28,8 @@ def check(states: Mapping[str, Any], stream: str, entry: Entry) -> None:
     Raises:
         UnlawfulError: it is forbidden; the message names what forbids it.
     """
+    if isinstance(entry, usage.Counted):
+        _used(states, stream)
     if entry.kind in STOPPED:
         _check_halts(states, stream)
     check_models(states.get, stream, entry)
@@ -40,6 +42,12 @@ def _check_halts(states: Mapping[str, Any], stream: str) -> None:
     stop = halts.over(request.form.resource)
     if stop is not None:
         refuse(f"{request.form.resource} is halted since entry {stop.seq}")
+
+
+def _used(states: Mapping[str, Any], stream: str) -> None:
+    request = states.get(f"request:{stream.removeprefix(usage.PREFIX)}")
+    if request is None or not isinstance(request.form, KeyForm) or request.dispatched_at is None:
+        refuse("it counts the use of a key that nobody was granted")
 
 
 def check_models(state_of: StateOf, stream: str, entry: Entry) -> None:

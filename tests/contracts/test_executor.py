@@ -9,9 +9,12 @@ from conftest import Hand
 from contracts.executor import Backend, ExecutorContract, QueueContract
 from serving_site import SERVING
 
-from ledger.nouns import DeployForm
+from ledger.nouns import DeployForm, KeyForm
 from workers.endpoint import table
+from workers.endpoint.counters import Counters
+from workers.endpoint.keytable import KeyTable
 from workers.executors.base import Pending
+from workers.executors.endpoint_keys import EndpointKeys
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor, Mood
 from workers.executors.vllm import VllmExecutor
@@ -107,6 +110,41 @@ class VllmBackend(Backend):
         return lambda: aside.rename(self.folder)
 
 
+class KeysBackend(Backend):
+    resource = "endpoint:fraud-detector@production"
+
+    def __init__(self, folder):
+        self.path = folder / "models" / "keys.sqlite3"
+        self.path.parent.mkdir()
+
+    def form(self, duration_s):
+        return KeyForm(resource=self.resource, tokens=1_000_000, duration_s=duration_s)
+
+    def devices(self, name):
+        return ()
+
+    def executor(self, clock):
+        def counters():
+            return Counters(self.path.with_name("tokens.sqlite3"))
+
+        return EndpointKeys(KeyTable(self.path), counters, "http://127.0.0.1:8440", lambda _: "vision", clock=clock)
+
+    def trace(self, key):
+        row = KeyTable(self.path).of_grant(key) if self.path.exists() else None
+        return row if row is not None and row.held else None
+
+    def breaks(self):
+        aside = self.path.parent.rename(self.path.parent.with_name("unmounted"))
+        self.path.mkdir(parents=True)
+
+        def repair():
+            self.path.rmdir()
+            self.path.parent.rmdir()
+            aside.rename(self.path.parent)
+
+        return repair
+
+
 class TestVllm(ExecutorContract):
     @pytest.fixture
     def backend(self, tmp_path):
@@ -123,3 +161,9 @@ class TestGpuPool(ExecutorContract):
     @pytest.fixture
     def backend(self, tmp_path):
         return GpuPoolBackend(tmp_path)
+
+
+class TestEndpointKeys(ExecutorContract):
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return KeysBackend(tmp_path)

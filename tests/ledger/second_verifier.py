@@ -274,6 +274,7 @@ class Law:
         self.requests = {}
         self.halted = {}
         self.budgets = {}
+        self.counted = {}
         self.moment, self.moved, self.paid = "", {}, {}
 
     def follow(self, entry, seq):
@@ -287,6 +288,8 @@ class Law:
                 self._step(entry, entry["body"])
             elif entry["stream"].startswith("budget:"):
                 pay(self.budgets.setdefault(entry["stream"], {}), entry["kind"], entry["body"])
+            elif entry["stream"].startswith("usage:"):
+                self._use(entry, entry["body"])
             self._tied(entry, seq)
         except (KeyError, TypeError, AttributeError) as error:
             raise RefusedError(f"not the fields of {entry['kind']}", seq) from error
@@ -334,6 +337,20 @@ class Law:
             need((request["is"] == "ended") == (spent is not None), "spent if it ended, else handed back")
             if spent is not None:
                 need([spent["gpu_s"], spent["cost_minor"]] == [used["gpu_s"], used["cost_minor"]], "spent is not used")
+
+    def _use(self, entry, body):
+        key = self.requests.get("request:" + entry["stream"].partition(":")[2])
+        need(key is not None and key["form"]["form"] == "key" and "end" in key, "no key was granted")
+        need(entry["actor"].startswith("svc:") and entry["kind"] == "usage.counted", "a service counts")
+        hour = datetime.fromisoformat(body["hour"])
+        need((hour.minute, hour.second, hour.microsecond) == (0, 0, 0), "hours are whole")
+        over = hour + timedelta(hours=1)
+        need(hour >= self.counted.get(entry["stream"], hour), "that hour was counted")
+        need(
+            datetime.fromisoformat(entry["at"]) >= over and body["calls"] > 0 and body["tokens"] >= 0,
+            "not to be counted",
+        )
+        self.counted[entry["stream"]] = over
 
     def _halt(self, entry, body):
         by, what = body["by"], body["resource"]
@@ -456,15 +473,15 @@ def lowered(state, actor, body):
 
 
 def lower(form, asked):
-    free = {"gpu": ("gpus", "duration_s"), "data": ("columns", "duration_s")}.get(form["form"], ())
-    if form == asked or form["form"] != asked["form"] or not free:
+    counted = {"gpu": "gpus", "data": "columns", "key": "tokens"}.get(form["form"])
+    if form == asked or form["form"] != asked["form"] or counted is None:
         return False
     fewer = 0 < form["duration_s"] <= asked["duration_s"]
-    if form["form"] == "gpu":
-        fewer = fewer and 0 < form["gpus"] <= asked["gpus"]
+    if counted != "columns":
+        fewer = fewer and 0 < form[counted] <= asked[counted]
     elif asked["columns"]:
         fewer = fewer and bool(form["columns"]) and set(form["columns"]) <= set(asked["columns"])
-    return fewer and all(form[name] == asked[name] for name in asked if name not in free)
+    return fewer and all(form[name] == asked[name] for name in asked if name not in {counted, "duration_s"})
 
 
 def accepted(state, actor, body):
@@ -493,7 +510,7 @@ def dispatched(state, actor, body):
 
 
 def kept(state, actor, body):
-    need(state["is"] in {"starting", "running"} and state["form"]["form"] in {"gpu", "data"}, "nothing is held")
+    need(state["is"] in {"starting", "running"} and state["form"]["form"] in {"gpu", "data", "key"}, "nothing is held")
     need(actor == body["keeper"] and actor.startswith("user:"), "a person lets it stand")
     need(actor not in state["barred"], "nobody lets their own stand")
     need(body["rule"] and body["policy"] and body["fails"], "a rule, a policy and what fails")

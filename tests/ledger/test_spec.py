@@ -10,7 +10,19 @@ import pytest
 
 import ledger
 from ledger.audit import Kind
-from ledger.nouns import DataForm, Decision, DeployForm, ExplainForm, Fact, GpuForm, Receipt, RevertForm, Seat, Usage
+from ledger.nouns import (
+    DataForm,
+    Decision,
+    DeployForm,
+    ExplainForm,
+    Fact,
+    GpuForm,
+    KeyForm,
+    Receipt,
+    RevertForm,
+    Seat,
+    Usage,
+)
 from ledger.streams import LAWS
 
 SPEC = (Path(ledger.__file__).parent / "SPEC.md").read_text(encoding="utf-8")
@@ -31,7 +43,7 @@ def test_every_field_of_every_kind_is_in_its_row(kind):
 
 
 @pytest.mark.parametrize(
-    "value", [GpuForm, DataForm, DeployForm, RevertForm, ExplainForm, Seat, Fact, Decision, Receipt, Usage]
+    "value", [GpuForm, DataForm, KeyForm, DeployForm, RevertForm, ExplainForm, Seat, Fact, Decision, Receipt, Usage]
 )
 def test_every_field_of_every_value_is_named(value):
     assert {field.name for field in dataclasses.fields(value)} <= set(re.findall(r"`([a-z_]+)`", SPEC))

@@ -301,7 +301,7 @@ def test_a_budget_that_left_the_catalogue_goes_on_without_limits_for_who_was_dec
     ("table", "fault"),
     [
         ('[budgets.vision]\nwindow = "year"\ncost = 1', "must be one of week, month, quarter"),
-        ('[budgets.vision]\nwindow = "month"', "gpu_hours or cost must say how much"),
+        ('[budgets.vision]\nwindow = "month"', "gpu_hours, cost or tokens must say how much"),
         ("[budgets.vision]\ncost = 1", "window is missing"),
         ('[budgets.vision]\nwindow = "month"\ncost = -1', "cost must be a number from 0"),
         ('[budgets.vision]\nwindow = "month"\ncost = 1.5', "cost must be a number from 0"),
@@ -312,7 +312,7 @@ def test_a_budget_that_left_the_catalogue_goes_on_without_limits_for_who_was_dec
         ),
         ('[budgets."team:vision"]\nwindow = "month"\ncost = 1', "without its prefix"),
         ("budgets = 1", "must be a table"),
-        ("[budgets]\nvision = 1", "gpu_hours or cost must say how much"),
+        ("[budgets]\nvision = 1", "gpu_hours, cost or tokens must say how much"),
     ],
 )
 def test_a_budget_that_is_none_is_refused(table, fault):

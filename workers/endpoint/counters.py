@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,8 @@ from typing import Final
 
 from ledger.log.canonical import format_time
 
+FILE: Final = "tokens.sqlite3"
+"""The table in the folder of served models."""
 _BUSY_S: Final = 10.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS budget (name TEXT PRIMARY KEY, tokens INTEGER NOT NULL CHECK (tokens >= 0),
@@ -114,6 +116,18 @@ class Counters:
             rows = self._tx.execute(sql, (last,)).fetchall()
         names = ("key", "model", "hour", "calls", "tokens")
         return [Hour(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def used(self, name: str) -> int:
+        """Return the tokens that were used or are reserved under a name."""
+        with self._lock:
+            row = self._tx.execute("SELECT used FROM budget WHERE name = ?", (name,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def forget(self, hours: Iterable[Hour]) -> None:
+        """Drop what was counted in some hours."""
+        rows = [(each.hour, each.key, each.model) for each in hours]
+        with self._together():
+            self._tx.executemany("DELETE FROM hour WHERE hour = ? AND key = ? AND model = ?", rows)
 
     def _left(self, name: str) -> int:
         row = self._tx.execute("SELECT tokens - used FROM budget WHERE name = ?", (name,)).fetchone()

@@ -19,14 +19,20 @@ class Holder:
     """Whoever a key was granted to.
 
     Args:
-        key: names the grant; never the key itself.
+        key: names the grant, as by its request's number; never the key itself.
         models: what may be asked of.
         budgets: what each call takes from, all of them.
+        environment: where its models answer; the caller says the model's name alone.
     """
 
     key: str
     models: frozenset[str]
     budgets: tuple[Budget, ...]
+    environment: str = ""
+
+    def place(self, model: str) -> str:
+        """Return the name under which a model is routed for this key: `fraud-detector@production`."""
+        return f"{model}@{self.environment}" if self.environment else model
 
 
 class Keys(Protocol):

@@ -73,7 +73,7 @@ class Routes:
         shares = self._table.get(model)
         if shares is None:
             raise CallError(
-                404, "model_not_found", f"There is no model {model[:80]}; GET /v1/models lists them.", "model"
+                404, "model_not_found", f"Nothing serves {model[:80]} now; GET /v1/models lists what is.", "model"
             )
         at = int.from_bytes(hashlib.sha256(f"{model}\0{key}".encode()).digest()[:8], "big") % _WHOLE
         ends = accumulate(share.percent for share in shares)

@@ -112,7 +112,8 @@ class Endpoint:
 
     async def _models(self, request: Request) -> Response:
         holder = self._holder(request)
-        names = [name for name in self._routes.models() if name in holder.models]
+        served = set(self._routes.models())
+        names = [name for name in sorted(holder.models) if holder.place(name) in served]
         return _json(
             {"object": "list", "data": [{"id": n, "object": "model", "owned_by": "quartermaster"} for n in names]}
         )
@@ -140,7 +141,7 @@ class Endpoint:
         if model not in holder.models:
             known = ", ".join(sorted(holder.models))
             raise CallError(403, "model_not_allowed", f"This key is for {known} alone.", "model")
-        chosen.append(self._routes.choose(model, holder.key))
+        chosen.append(self._routes.choose(holder.place(model), holder.key))
         return chosen[0].served
 
     def _reserve(self, flight: Flight) -> None:

@@ -23,6 +23,8 @@ from workers.endpoint.calls import Bounds, Route, Served
 from workers.endpoint.errors import TableError
 from workers.endpoint.routes import Share, Upstream
 
+FILE: Final = "routes.json"
+"""The table in the folder of served models."""
 WHOLE: Final = 100
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _PLACE: Final = re.compile(r"[^@\s]+@[^@\s]+")

@@ -6,7 +6,7 @@ returns or raises within seconds: a client to a backend is given its timeouts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from ledger.nouns import Enforcement, Grant, Receipt
 from ledger.streams.model import Share
+from workers.endpoint.counters import Hour
 
 
 class Observation(StrEnum):
@@ -166,4 +167,29 @@ class Forgets(Protocol):
 
     def forget(self, over: Callable[[str], bool]) -> int:
         """Drop the notes of grants whose key is `over`: nobody can start those again; return how many there were."""
+        ...
+
+
+@runtime_checkable
+class Meters(Protocol):
+    """An executor whose grants are counted in tokens, in tables beside the ledger."""
+
+    def tokens_of(self, grant: Grant) -> int:
+        """Return the tokens that a grant used; of calls that still last, all that they may cost.
+
+        Raises:
+            BackendError: nobody can say.
+        """
+        ...
+
+    def hours(self, before: datetime) -> list[Hour]:
+        """Return what was counted in the hours that ended by `before`, the oldest first; raises BackendError."""
+        ...
+
+    def forget_hours(self, hours: Iterable[Hour]) -> None:
+        """Forget hours that were entered in the ledger; raises BackendError."""
+        ...
+
+    def allot_teams(self) -> None:
+        """Let teams use what the rules in force give them; raises BackendError."""
         ...

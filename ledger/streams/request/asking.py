@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ledger.nouns import DataForm, Form, GpuForm
+from ledger.nouns import DataForm, Form, GpuForm, KeyForm
 from ledger.streams.codec import digest
 from ledger.streams.law import Place, require
 from ledger.streams.request.entries import (
@@ -33,6 +33,9 @@ def is_lower(lower: Form, asked: Form) -> bool:
         same = replace(lower, columns=asked.columns, duration_s=asked.duration_s) == asked
         fewer = not asked.columns or (bool(lower.columns) and set(lower.columns) <= set(asked.columns))
         return same and fewer and 0 < lower.duration_s <= asked.duration_s
+    if isinstance(lower, KeyForm) and isinstance(asked, KeyForm):
+        same = replace(lower, tokens=asked.tokens, duration_s=asked.duration_s) == asked
+        return same and 0 < lower.tokens <= asked.tokens and 0 < lower.duration_s <= asked.duration_s
     return False
 
 

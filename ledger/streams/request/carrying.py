@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ledger.nouns import Change, DataForm, FormKind, window_end
+from ledger.nouns import Change, DataForm, FormKind, KeyForm, window_end
 from ledger.streams.law import Place, require
 from ledger.streams.request.entries import (
     CredentialSet,
@@ -106,7 +106,7 @@ def stumbled(state: Request, entry: Stumbled, place: Place) -> Request:
 
 def credential_shown(state: Request, entry: CredentialShown, place: Place) -> Request:
     """Show the holder, and nobody else, a secret; the one before stops to count."""
-    _data_lease(state)
+    _has_credential(state)
     require(place.actor == entry.holder and entry.holder in state.barred, "only the holder is shown a secret")
     require(entry.count == state.credentials_shown + 1, "showings are counted one by one")
     return replace(state, credential=entry.verifier.value, credentials_shown=entry.count)
@@ -115,10 +115,11 @@ def credential_shown(state: Request, entry: CredentialShown, place: Place) -> Re
 def credential_set(state: Request, entry: CredentialSet, place: Place) -> Request:
     """Have the backend take the secret that was shown last."""
     del place
-    _data_lease(state)
+    _has_credential(state)
     require(entry.count == state.credentials_shown > state.credentials_set, "that secret is not the one shown last")
     return replace(state, credentials_set=entry.count)
 
 
-def _data_lease(state: Request) -> None:
-    require(state.status is Status.RUNNING and isinstance(state.form, DataForm), f"{state.name} has no credential")
+def _has_credential(state: Request) -> None:
+    held = state.status is Status.RUNNING and isinstance(state.form, DataForm | KeyForm)
+    require(held, f"{state.name} has no credential")

@@ -26,13 +26,14 @@ from ledger.nouns import (
     ExplainForm,
     Fact,
     GpuForm,
+    KeyForm,
     Personal,
     Receipt,
     RevertForm,
     Seat,
     Usage,
 )
-from ledger.streams import LAWS, budget, halt, holding, house, model, pool, request, watch
+from ledger.streams import LAWS, budget, halt, holding, house, model, pool, request, usage, watch
 from ledger.streams import codec as codec_module
 from ledger.streams.codec import digest, draft, entry_of, form_body, form_of
 
@@ -42,6 +43,7 @@ LATER = datetime(2026, 11, 25, tzinfo=UTC)
 WHO, LEAD = "user:" + "a" * 32, "user:" + "b" * 32
 GPU = GpuForm(resource="gpu:p", gpu_type="h100-80gb", gpus=4, duration_s=10800, start=AT, not_after=LATER)
 DATA = DataForm(resource="data:d", access=Access.WRITE, duration_s=60, columns=("x", "ü"))
+KEY = KeyForm(resource="endpoint:m@production", tokens=2_000_000, duration_s=2_592_000, not_after=LATER)
 DEPLOY = DeployForm(
     resource="deploy:m@production",
     model="m",
@@ -147,6 +149,7 @@ ENTRIES = {
     "watch.found": watch.Found(finding="0" * 32, fault=watch.Fault.UNEXPLAINED, request=None, who=SOLD, what=SOLD),
     "watch.closed": watch.Closed(finding="0" * 32, outcome=watch.Outcome.REVERTED, request=1002),
     "watch.beat": watch.Beat(open=3, due_for_s=0),
+    "usage.counted": usage.Counted(hour=datetime(2026, 11, 24, 9, tzinfo=UTC), calls=12, tokens=3400),
     "model.registered": model.Registered(version="3.2.1", digest=WEIGHTS, size=988_097_824),
     "model.evaluated": model.Evaluated(
         digest=WEIGHTS,
@@ -227,7 +230,7 @@ def test_a_field_more_or_less_is_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "form", [GPU, DATA, DEPLOY, REVERT, EXPLAIN], ids=["gpu", "data", "deploy", "revert", "explain"]
+    "form", [GPU, DATA, KEY, DEPLOY, REVERT, EXPLAIN], ids=["gpu", "data", "key", "deploy", "revert", "explain"]
 )
 def test_a_form_round_trips_and_its_digest_is_pinned(form):
     assert form_of(form_body(form)) == form
