@@ -80,11 +80,12 @@ class Noted:
 class ServingSite:
     """One home; `close` ends whatever runs in it."""
 
-    def __init__(self, home, *, ready_s=30.0):
+    def __init__(self, home, *, ready_s=30.0, record=None, alone_on=None):
         self.home, self.folder, self.cases = home, home / "models", home / "evaluations"
         self.cases.mkdir(parents=True)
         self.store = WeightStore(self.folder / "weights")
-        self.orders, self.record, self.nudged = Orders(self.folder), Noted(), []
+        self.orders, self.record, self.nudged = Orders(self.folder), record or Noted(), []
+        self.nudge, self.alone_on = self.nudged.append, alone_on or _alone
         self.ready_s, self.ahead, self.port, self.command = ready_s, 0.0, free_port, STANDIN
         self.keepers = []
         self.keeper = self.new_keeper()
@@ -95,8 +96,8 @@ class ServingSite:
             folder=self.folder,
             evaluations=self.cases,
             record=self.record,
-            nudge=self.nudged.append,
-            alone_on=_alone,
+            nudge=lambda number: self.nudge(number),  # noqa: PLW0108 a test may change it
+            alone_on=self.alone_on,
             ready_s=self.ready_s,
             clock=lambda: time.time() + self.ahead,
         )

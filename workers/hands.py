@@ -152,9 +152,9 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
 
 def _done(room: Room, request: Request, executor: Executor, receipt: Receipt) -> None:
     """Enter `Done` with all that it changed elsewhere; what the law does not let stand is taken back."""
-    also = (*closing(room, request), *routing.carried(room, request, executor))
+    entry = Done(generation=request.generation, receipt=receipt)
     try:
-        enter(room, request, Done(generation=request.generation, receipt=receipt), also=also)
+        enter(room, request, entry, first=routing.carried(room, request, executor), also=closing(room, request))
     except UnlawfulError as refused:
         logger.error("the law refused what was done", request=request.number, detail=refused.detail)  # noqa: TRY400
         _fail(room, request, executor, UNLAWFUL)
@@ -163,9 +163,9 @@ def _done(room: Room, request: Request, executor: Executor, receipt: Receipt) ->
 def _wait_in_line(room: Room, request: Request, executor: Executor, pending: Pending) -> None:
     """Enter the backend's place in line: after each dispatch, and when it changed. The sweep looks again."""
     entry = Queued(place=pending.place, estimate=pending.estimate, why=pending.why)
-    also = routing.moved(room, request, executor)
-    if also or not waited(request) or differs(request.queued, entry):
-        enter(room, request, entry, also=also)
+    moved = routing.moved(room, request, executor)
+    if moved or not waited(request) or differs(request.queued, entry):
+        enter(room, request, entry, first=moved)
 
 
 def _start_in_full(room: Room, request: Request, executor: Executor) -> None:

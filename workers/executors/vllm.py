@@ -128,6 +128,8 @@ class VllmExecutor:
             order = replace(self._new(grant, form), attempt=known.attempt + 1 if known else 1)
         else:
             order = replace(known, generation=grant.generation)
+        if known is None:
+            next_shares(order, shares_of(self._rows(order.line.place)))  # what cannot be switched to is not started
         if order != known:
             self._orders.put(order)
         return order

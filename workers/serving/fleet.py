@@ -17,7 +17,7 @@ from workers.serving import draining
 from workers.serving.asking import idle
 from workers.serving.checking import look
 from workers.serving.jobs import Jobs
-from workers.serving.orders import ROUTES, Line, Order
+from workers.serving.orders import ROUTES, Line, Order, Strategy
 from workers.serving.servers import Server, Servers
 from workers.serving.shares import shares_of, spread
 from workers.serving.view import View, ready_at
@@ -60,7 +60,12 @@ class Fleet:
                 logger.warning("a server ended", server=new.name, deaths=new.deaths, why=new.why)
 
     def start(self, order: Order, view: View) -> None:
-        """Start the servers of an order's line that are needed and do not run."""
+        """Start the servers of an order's line that are needed and do not run.
+
+        Where servers take turns, the next one waits until the one before it in the line of those that leave is gone.
+        """
+        if order.strategy is Strategy.ROLLING and self._leaving(order, view):
+            return
         for number in range(view.wanted.get(order.line, 0)):
             fresh = _fresh(order, number)
             known = self._known.get(fresh.name)
@@ -116,6 +121,10 @@ class Fleet:
             self._note(replace(server, deaths=server.deaths + 1, again=now + _AGAIN_S, why=words))
         else:
             logger.info("a server was started", server=server.name, port=self._known[server.name].port)
+
+    def _leaving(self, order: Order, view: View) -> bool:
+        others = (each for each in self._known.values() if each.line != order.line)
+        return any(each.line.place == order.line.place and not view.wants(each) for each in others)
 
     def _note(self, server: Server) -> Server:
         self._known[server.name] = self._servers.note(server)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ledger.streams.model import WHOLE, Share
 from workers.endpoint import table
 from workers.endpoint.calls import Bounds
-from workers.errors import BackendError
+from workers.errors import BackendError, RefusedError
 from workers.serving.orders import Order, Strategy
 from workers.serving.servers import Server
 
@@ -36,7 +36,7 @@ def next_shares(order: Order, now: Sequence[Share]) -> tuple[Share, ...]:
     """Return what answers once `order` is switched to, or one step on while it rolls out.
 
     Raises:
-        BackendError: there is nothing that could answer the rest of the calls.
+        RefusedError: there is nothing that could answer the rest of the calls.
     """
     others = tuple(share for share in now if share.digest != order.line.digest)
     percent = _next_percent(order, percent_of(now, order.line.digest), alone=not others)
@@ -48,7 +48,7 @@ def _next_percent(order: Order, percent: int, *, alone: bool) -> int:
     if order.strategy is Strategy.CANARY and order.percent < WHOLE:
         if alone and not percent:
             place = order.line.environment
-            raise BackendError(f"Nothing answers in {place} yet that a canary could stand beside. Deploy it in full.")
+            raise RefusedError(f"Nothing answers in {place} yet that a canary could stand beside. Deploy it in full.")
         return WHOLE if alone else order.percent
     if order.strategy is Strategy.ROLLING and not alone:
         servers = min(joined(order, percent) + 1, order.replicas)
