@@ -6,7 +6,7 @@ import functools
 from datetime import timedelta
 
 from conftest import INES, MIRA, RULES, make_world
-from serving_site import SERVING, ServingSite
+from serving_site import SERVING, STANDIN, ServingSite
 
 from ledger.book import Write, open_sqlite, utc_now
 from ledger.nouns import DeployForm
@@ -48,7 +48,7 @@ def served_catalogue():
 class ServedWorld:
     """Asks, approves and carries out; `until` ticks the keeper, which nudges the hands by itself."""
 
-    def __init__(self, folder, *, ready_s=30.0):
+    def __init__(self, folder, *, ready_s=30.0, command=STANDIN, serving=SERVING):
         self.time = Wall()
         self.book = open_sqlite(folder / "ledger.sqlite3", clock=self.time)
         self.site = ServingSite(
@@ -57,18 +57,22 @@ class ServedWorld:
             record=Record(self.book),
             alone_on=functools.partial(alone_on, folder / "locks", patience_s=5),
         )
+        self.site.command = command
+        self.site.new_keeper()
         self.rules = Policy.load(RULES).with_catalogue(served_catalogue())
         self.stock = Stock(self.book)
         self.world = make_world(self.book, self.time, folder, self.rules)
-        self.executor = VllmExecutor(self.site.folder, {MODEL: SERVING}.get, clock=self.time, ready_s=ready_s)
+        self.executor = VllmExecutor(self.site.folder, {MODEL: serving}.get, clock=self.time, ready_s=ready_s)
         self.world.room.executors["vllm"] = self.executor
         self.room, self.desk = self.world.room, self.world.desk
         self.site.nudge = self.attend
 
-    def register(self, *versions):
-        """Take versions in and register them."""
-        for version in versions:
-            entry = Registered(version=version, digest=self.site.version(version), size=1)
+    def register(self, *versions, **folders):
+        """Take versions in and register them: made up ones, or those of folders."""
+        taken = {version: self.site.version(version) for version in versions}
+        taken |= {version: self.site.store.take_in(folder).digest for version, folder in folders.items()}
+        for version, digest in taken.items():
+            entry = Registered(version=version, digest=digest, size=1)
             model = self.book.model(MODEL)
             self.book.append(Write(stream=f"model:{MODEL}", expected=model.version, entries=(entry,), actor="os:ops"))
         self.read()

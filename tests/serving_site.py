@@ -46,7 +46,7 @@ def tensors(seed):
 
 def weights(folder, seed):
     """Return a folder with a version that the store takes in."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_bytes(tensors(seed))
     (folder / "config.json").write_text('{"model_type": "llama"}')
     return folder
