@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from served_world import MODEL, ServedWorld
 from ledger.audit import verify_store
 from ledger.streams.halt import EVERYTHING
 from ledger.streams.request import Status
+from workers.errors import OccupiedError
 from workers.serving.orders import Phase
 from workers.standin.settings import BEHAVIOUR, Behaviour
 
@@ -200,3 +202,14 @@ def test_the_version_before_is_ended_after_its_time(served):
     served.site.until(lambda: served.site.phase(served.site.orders.orders()[0]) is Phase.KEPT)
     served.site.ahead += timedelta(seconds=601).total_seconds()
     served.site.until(lambda: [server.version for server in served.site.servers()] == ["3.2.1"])
+
+
+def test_two_deployments_of_one_model_never_switch_at_the_same_time(served):
+    first, second = served.ask("3.2.0", "dev"), served.ask("3.2.1", "dev", slack="U08RAVI")
+    assert first.beneficiary != second.beneficiary
+    with (
+        served.room.alone_with(first),
+        pytest.raises(OccupiedError),
+        replace(served.room, patience_s=0.1).alone_with(second),
+    ):
+        pass

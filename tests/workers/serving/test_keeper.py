@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from serving_site import share
+from serving_site import SERVING, share
 
 from ledger.errors import ReadOnlyError
 from workers.serving.orders import Phase
@@ -194,3 +196,46 @@ def test_an_order_that_is_taken_back_ends_its_servers(site):
     site.orders.put(replace(order, wanted=False))
     site.until(lambda: not site.servers())
     assert site.phase(order) is Phase.OVER
+
+
+def test_a_server_is_not_ended_before_every_living_endpoint_has_seen_a_table_without_it(site):
+    old = site.order("3.2.0", serving=replace(SERVING, keep_s=0))
+    site.until_phase(old, Phase.READY)
+    old = site.switch(old)
+    site.until_phase(old, Phase.SERVING)
+    beat = site.folder / "endpoints" / "1.json"
+    beat.parent.mkdir()
+    beat.write_text('{"version": 1}')
+    new = site.order("3.2.1", "b")
+    site.until_phase(new, Phase.READY)
+    site.switch(new)
+    site.until_phase(old, Phase.OVER)
+    for _ in range(10):
+        beat.touch()
+        site.keeper.tick()
+    assert len(site.alive()) == 2
+    beat.write_text(f'{{"version": {site.table().version}}}')
+    site.until(lambda: len(site.servers()) == 1)
+
+
+def test_whoever_answers_at_a_servers_port_is_not_taken_for_it(site, monkeypatch):
+    class Impostor(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"data": [{"id": "another"}]}')
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv(BEHAVIOUR, Behaviour.NEVER_READY)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Impostor) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        site.port = lambda: other.server_port
+        order = site.order()
+        site.until_phase(order, Phase.STARTING)
+        for _ in range(5):
+            site.keeper.tick()
+        assert [server.ready for server in site.servers()] == [False]
+        assert site.phase(order) is Phase.STARTING
+        other.shutdown()
