@@ -42,7 +42,7 @@ def _about(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
         return [("Columns", columns), ("Sensitivity", f"{dataset.level}, {_LEVELS[dataset.level]}")]
     if isinstance(form, DoorForm):
         return _door(book, form)
-    return [("Running now", _running(book, form)), *_strategy(form)]
+    return [("Running now", _running(book, form))]
 
 
 def _pool(book: Book, form: GpuForm, voice: Voice) -> str:
@@ -84,17 +84,15 @@ def _door(book: Book, form: DoorForm) -> list[tuple[str, str]]:
 
 
 def _running(book: Book, form: DeployForm) -> str:
-    """The version that was put there last, by the ledger; what was deployed around it is not known here."""
+    """What answers there by the ledger, or the version that was put there last; what is around it is not known here."""
+    routing = book.model(form.model).routing(form.environment) if form.digest else None
+    if routing is not None:
+        return ", ".join(
+            share.version if routing.whole else f"{share.version} ({share.percent} %)" for share in routing.shares
+        )
     sql = "SELECT number FROM request_index WHERE resource = ? AND last_kind = 'request.done' ORDER BY last_at DESC LIMIT 1"
     rows = book.store.query(sql, (form.resource,))
     done = book.request(int(rows[0][0])) if rows else None
     if done is None or not isinstance(done.form, DeployForm):
         return "nothing that this ledger knows of"
     return done.form.version
-
-
-def _strategy(form: DeployForm) -> list[tuple[str, str]]:
-    if form.strategy is None:
-        return []
-    first = f", {form.canary_percent} % first" if form.canary_percent else ""
-    return [("Strategy", f"{form.strategy.capitalize()}{first}")]

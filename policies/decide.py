@@ -12,7 +12,7 @@ from policies import catalogue as catalogue_file
 from policies import engine, rows, words
 from policies.catalogue import Catalogue, parse_catalogue
 from policies.engine import Snapshot
-from policies.explain import Miss, Question, misses, sentence
+from policies.explain import Miss, Question, evaluated_first, misses, sentence
 from policies.files import FILES, digest_of, read_files
 from policies.known import facts_about, facts_of_paying
 from policies.limits import parse_limit
@@ -214,6 +214,7 @@ class Policy:
         if not near:
             return self._deny(person, (), known, "No rule lets you ask for this.")
         why = sentence(self.snapshot, question, near[0], self.catalogue.currency)
+        why = f"{why} {evaluated_first(form, near[0], self.catalogue)}".rstrip()
         return self._deny(person, (near[0].rule.id,), known, why)
 
     def _deny(self, person: str, rule_ids: tuple[str, ...], facts: tuple[Fact, ...], why: str) -> Decision:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.nouns import Form
+from ledger.nouns import DeployForm, Form
 from policies import words
+from policies.catalogue import Catalogue
 from policies.engine import Snapshot
 from policies.limits import Part, failing
 from policies.rows import Rule
@@ -122,6 +123,17 @@ def sentence(snapshot: Snapshot, question: Question, miss: Miss, currency: str) 
         want.append(f"for {words.asked(miss.parts, asked.facts, currency)}")
     asked_words = [f"You asked {words.join(want)}."] if want else []
     return " ".join([f"Rule `{rule.id}` {words.join(does)}.", *have, *asked_words])
+
+
+def evaluated_first(form: Form, miss: Miss, catalogue: Catalogue) -> str:
+    """Return the way to a passing evaluation that a served model still lacks; empty where it is not what fails."""
+    lacks = any(part.fact == "tests" for part in miss.parts)
+    item = catalogue.models.get(form.model) if isinstance(form, DeployForm) and lacks else None
+    if item is None or item.serving is None or not isinstance(form, DeployForm):
+        return ""
+    order = list(catalogue.environments)
+    below = order[: order.index(form.environment)][-1:]
+    return f"Deploy it to {below[0]} first: a passing evaluation there counts." if below else ""
 
 
 def _roles(snapshot: Snapshot, question: Question) -> str:

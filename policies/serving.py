@@ -107,6 +107,25 @@ class ModelItem:
             return version in self.versions and not digest
         return self.known is not None and self.known.knows(version, digest)
 
+    def meant(self, version: str | None, environment: str, *, rollback: bool, promote: bool) -> tuple[str, str] | None:
+        """Return the version that is meant in an environment and its digest, None when none is or it is not known.
+
+        Args:
+            version: as it was said, None when none was.
+            rollback: what answered there before comes first: its weights stay what they were then.
+            promote: without a version, the canary is meant.
+        """
+        before = self.known.way_back(environment) if self.known is not None and rollback else ()
+        for share in before:
+            if version in {None, share.version}:
+                return share.version, share.digest
+        canary = self.known.canary(environment) if self.known is not None and promote and version is None else None
+        if canary is not None:
+            return canary.version, canary.digest
+        if version is None or version not in self.versions:
+            return None
+        return version, self.digest(version)
+
     def versions_back(self, form: DeployForm) -> int:
         """Return how far back a form goes, 0 for what is newest.
 

@@ -21,7 +21,7 @@ _ALLOWED: Final = {
 }
 _ASKED: Final = {
     ("tests", 0): "one that did not",
-    ("versions_back", 0): "the latest version",
+    ("versions_back", 0): "one that is not earlier",
 }
 _WHILE: Final = {
     "change_window_closed==1": "changes are closed",

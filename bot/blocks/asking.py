@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from bot.blocks.deployment import deployment_facts
 from bot.blocks.parts import Message, actions, button, context, fields, header, section
 from bot.blocks.words import Voice, either, shown
 from bot.desk import Preview
@@ -41,6 +42,7 @@ def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note
         ("When", voice.when(form)),
         ("From", f"{form.resource.partition(':')[2]}, owned by {voice.owner(form)}"),
         ("Cost", _cost(preview, voice)),
+        *deployment_facts(form, voice),
         ("Columns", (", ".join(form.columns) or "all of them") if isinstance(form, DataForm) else ""),
         ("Purpose", shown(purpose)),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.blocks import extension
+from bot.blocks.deployment import deployment_facts
 from bot.blocks.freeze import ICE, iced
 from bot.blocks.parts import Block, Message, Ref, actions, button, context, fields, header, section
 from bot.blocks.states import Missing, plain, state_line
@@ -77,6 +78,7 @@ def facts(request: Request, voice: Voice) -> list[tuple[str, str]]:
     return [
         ("When", voice.when(request.form)),
         ("Cost", voice.cost(request.form)),
+        *deployment_facts(request.form, voice),
         ("Asked by", f"{voice.name_of(request.asker)}, {voice.title_of(request.asker)}".rstrip(", ")),
         ("Purpose", shown(str(request.purpose))),
     ]
@@ -100,6 +102,7 @@ def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
     return [
         ("Devices", ", ".join(receipt.devices)),
         ("Cost", voice.cost(request.form)),
+        *deployment_facts(request.form, voice),
         ("Result", shown(receipt.note)) if isinstance(request.form, DoorForm) else _firmness(receipt),
         ("Purpose", shown(str(request.purpose))),
     ]

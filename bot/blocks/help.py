@@ -48,6 +48,8 @@ def help_text(may: May) -> str:
         "• `/qm status`, `/qm status all`, `/qm status REQ-1001`: how things stand",
         "• `/qm why REQ-1001`, `/qm who can approve REQ-1001`: which rule decided, and who is missing",
     ]
+    if "deploy" in may.ask:
+        lines.append("• `/qm what ran in production last friday`: which version answered, and by whose order")
     if may.export:
         lines.append(
             "• `/qm export last month`, `/qm export 2026-11-01 to 2026-11-24`, `/qm export REQ-1001 csv`: "

@@ -10,7 +10,9 @@ from typing import Any, Final
 from bot.blocks.parts import Block, entry_input, modal, option
 from bot.blocks.question import type_label
 from bot.blocks.words import Voice
+from bot.intake.vocabulary import STRATEGIES
 from ledger.nouns import Access, DataForm, DeployForm, DoorForm, Form, GpuForm
+from ledger.streams.model import LATEST, WHOLE
 from policies.catalogue import Catalogue
 
 FORM, LESS, DENY, REVOKE = "qm_form", "qm_less", "qm_deny", "qm_revoke"
@@ -25,10 +27,15 @@ LIVE: Final = (
     "model",
     "version",
     "environment",
+    "change",
+    "strategy",
+    "canary_percent",
+    "replicas",
 )
 """Blocks whose changes are counted up at once."""
 MOST_GPUS: Final = 1024
 MOST_HOURS: Final = 8760
+MOST_REPLICAS: Final = 64
 
 
 def form_modal(kind: str, slots: Mapping[str, Any], voice: Voice, private: Mapping[str, Any]) -> Block:
@@ -82,7 +89,28 @@ def _deploy_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block],
         entry_input("model", "Model", _select(models, slots.get("model")), live=True),
         entry_input("version", "Version", version, live=True),
         entry_input("environment", "Environment", _select(places, slots.get("environment")), live=True),
+        _change(slots),
+        *_ways(slots),
     ], "Deployment"
+
+
+def _change(slots: Mapping[str, Any]) -> Block:
+    options = [option("Deploy it", "deploy"), option("Go back to it", "rollback")]
+    chosen = _select(options, "rollback" if slots.get("rollback") else "deploy")
+    return entry_input("change", "Change", chosen, live=True)
+
+
+def _ways(slots: Mapping[str, Any]) -> list[Block]:
+    """How it comes into service; none of it has to be said."""
+    strategies = [option(each.name.capitalize(), each.name) for each in STRATEGIES]
+    hint = "Of the calls, while the rest stays with what answers now. Leave empty for all of them."
+    percent = number(slots.get("canary_percent"), 1, WHOLE - 1)
+    replicas = number(slots.get("replicas"), 1, MOST_REPLICAS)
+    return [
+        entry_input("strategy", "Strategy", _select(strategies, slots.get("strategy")), optional=True, live=True),
+        entry_input("canary_percent", "Canary, percent", percent, hint=hint, optional=True, live=True),
+        entry_input("replicas", "Replicas", replicas, optional=True, live=True),
+    ]
 
 
 def _start(slots: Mapping[str, Any]) -> Block:
@@ -133,7 +161,9 @@ def slots_of(form: Form, purpose: str) -> dict[str, Any]:
         return {**common, "dataset": name, "access": form.access.value, "columns": form.columns}
     if isinstance(form, DoorForm):
         return common
-    return {**common, "model": form.model, "version": form.version, "environment": form.environment}
+    ways = {"strategy": form.strategy, "canary_percent": form.canary_percent, "replicas": form.replicas}
+    named = {"model": form.model, "version": form.version, "environment": form.environment}
+    return {**common, **named, **ways, "rollback": form.rollback}
 
 
 def kind_of(form: Form) -> str:
@@ -189,21 +219,46 @@ def form_of_values(
         return DataForm(
             resource=f"data:{values['dataset']}", access=Access(values["access"]), duration_s=held, columns=columns
         ), {}
+    return _deploy_form(values, catalogue)
+
+
+def _deploy_form(values: Mapping[str, str], catalogue: Catalogue) -> tuple[Form | None, dict[str, str]]:
     missing = [name for name in ("model", "version", "environment") if name not in values]
     if missing:
         return None, dict.fromkeys(missing, "Say which one")
-    model = catalogue.models[values["model"]]
-    version = values.get("version", "").strip().removeprefix("v")
-    if version not in model.versions:
-        return None, {"version": f"There is no such version. There are: {', '.join(model.versions)}"}
-    environment = values["environment"]
+    model, environment = catalogue.models[values["model"]], values["environment"]
+    said, rollback = values["version"].strip().removeprefix("v"), values.get("change") == "rollback"
+    meant = model.meant(model.latest if said == LATEST else said, environment, rollback=rollback, promote=False)
+    if meant is None:
+        there = f"There are: {', '.join(model.versions)}" if model.versions else "None is registered yet"
+        return None, {"version": f"There is no such version. {there}"}
+    errors: dict[str, str] = {}
+    percent = _whole(values, "canary_percent", WHOLE - 1, errors)
+    replicas = _whole(values, "replicas", MOST_REPLICAS, errors)
+    if errors:
+        return None, errors
     return DeployForm(
         resource=f"deploy:{model.name}@{environment}",
         model=model.name,
-        version=version,
+        version=meant[0],
         environment=environment,
-        digest=model.digest(version),
+        replicas=replicas,
+        strategy=values.get("strategy"),
+        canary_percent=percent,
+        rollback=rollback,
+        digest=meant[1],
     ), {}
+
+
+def _whole(values: Mapping[str, str], name: str, most: int, errors: dict[str, str]) -> int | None:
+    """Return a number that need not be there; one that cannot be is an error of its block."""
+    text = values.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        errors[name] = f"A whole number from 1 to {most}"
+        return None
+    return int(text)
 
 
 def _gpu_form(

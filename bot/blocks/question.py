@@ -25,12 +25,14 @@ _WORDS: Final = {
     "columns": "which columns",
     "model": "which model",
     "version": "which version",
+    "canary_percent": "how many percent first",
     "environment": "which environment",
 }
 _ORDER: Final = tuple(_WORDS)
 _MENTION: Final = re.compile(r"^\s*<@[^>]*>\s*")
 _NUMBERS: Final = {1: "One thing is", 2: "Two things are", 3: "Three things are"}
 _COUNTS: Final = (1, 2, 4, 8)
+_FIRST: Final = (1, 5, 10, 25, 50)
 _HOURS: Final = (1, 2, 4, 8, 24, 72, 168)
 
 
@@ -160,6 +162,10 @@ def _versions(doubt: Doubt, slots: Mapping[str, Any], voice: Voice) -> list[Bloc
     return [option(each, each) for each in [c for c in doubt.candidates if c in known] or known]
 
 
+def _percents(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
+    return [option(f"{percent} % first", str(percent)) for percent in _FIRST]
+
+
 _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]]] = {
     "gpu_type": _types,
     "gpu_count": _counts,
@@ -171,6 +177,7 @@ _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]
     "columns": _columns,
     "model": _names(lambda catalogue: catalogue.models),
     "version": _versions,
+    "canary_percent": _percents,
     "environment": _names(lambda catalogue: catalogue.environments),
 }
 
@@ -186,6 +193,13 @@ def _reason(doubt: Doubt) -> str:
         return f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
     if doubt.reason is DoubtReason.COMPETING:
         return f"You named several{f': {names}' if names else ''}. One request at a time."
+    if doubt.reason is DoubtReason.NOTHING_BEFORE:
+        return f"Nothing answered in `{doubt.said}` before what answers there now: there is no way back."
+    if doubt.reason is DoubtReason.NONE_YET:
+        return (
+            f"No version of `{doubt.said}` is registered yet. Whoever runs Quartermaster adds one: "
+            f"`quartermaster models add {doubt.said} VERSION DIRECTORY`."
+        )
     if doubt.reason is DoubtReason.PAST:
         return "That time is in the past. Give a later one."
     return ""

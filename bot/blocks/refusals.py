@@ -31,6 +31,10 @@ NO_PERIOD: Final = (
     "I could not read a period in that. Try `/qm export last month`, `/qm export 2026-11-01 to 2026-11-24`, "
     "or `/qm export REQ-1001 csv`."
 )
+WHICH_TIME: Final = (
+    "I could not tell which model, place or time you mean. Try `/qm what ran in production last friday`, "
+    "or `/qm what ran in production yesterday at 14:00`."
+)
 UNAVAILABLE: Final = (
     "The ledger cannot be written right now, so nothing was done. Your request is not lost: try again in a few minutes."
 )

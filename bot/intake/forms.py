@@ -11,7 +11,9 @@ from bot.intake.kept import Kept
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
 from bot.intake.vocabulary import Vocabulary
 from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
+from ledger.streams.model import WHOLE
 from policies.catalogue import Catalogue
+from policies.serving import ModelItem
 
 ASKING = frozenset({Intent.GPU_REQUEST, Intent.DATA_REQUEST, Intent.DEPLOY_REQUEST})
 
@@ -111,25 +113,46 @@ def _data(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: li
 
 def _deploy(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:
     del now
-    _need(slots, doubts, "model", "version", "environment")
-    if doubts:
+    _need(slots, doubts, "model", "environment")
+    percent = slots.get("canary_percent")
+    if percent is not None and not 0 < percent < WHOLE:
+        doubts.append(_doubt("canary_percent", DoubtReason.NOT_A_NUMBER, said=f"{percent} %"))
+    meant = None if doubts else _version(slots, catalogue.models[slots["model"]], doubts)
+    if doubts or meant is None:
         return None
-    model = catalogue.models[slots["model"]]
-    if slots["version"] not in model.versions:
-        candidates = tuple(reversed(model.versions))
-        doubts.append(_doubt("version", DoubtReason.UNKNOWN_NAME, said=slots["version"], candidates=candidates))
-        return None
+    version, digest = meant
     return DeployForm(
-        resource=f"deploy:{model.name}@{slots['environment']}",
-        model=model.name,
-        version=slots["version"],
+        resource=f"deploy:{slots['model']}@{slots['environment']}",
+        model=slots["model"],
+        version=version,
         environment=slots["environment"],
         replicas=slots.get("replicas"),
         strategy=slots.get("strategy"),
-        canary_percent=slots.get("canary_percent"),
+        canary_percent=percent,
         rollback=bool(slots.get("rollback")),
-        digest=model.digest(slots["version"]),
+        digest=digest,
     )
+
+
+def _version(slots: dict[str, Any], model: ModelItem, doubts: list[Doubt]) -> tuple[str, str] | None:
+    """Return the version that is meant and the digest of its weights, or doubt it.
+
+    Without a version, going back means what answered there before, and promoting means the canary.
+    """
+    rollback, environment, said = bool(slots.get("rollback")), slots["environment"], slots.get("version")
+    found = model.meant(said, environment, rollback=rollback, promote=bool(slots.get("promote")))
+    if found is not None:
+        return found
+    candidates = tuple(reversed(model.versions))
+    if said is not None:
+        doubts.append(_doubt("version", DoubtReason.UNKNOWN_NAME, said=said, candidates=candidates))
+    elif model.serving is not None and not model.versions:
+        doubts.append(_doubt("version", DoubtReason.NONE_YET, said=model.name))
+    elif model.serving is not None and rollback:
+        doubts.append(_doubt("version", DoubtReason.NOTHING_BEFORE, said=environment, candidates=candidates))
+    else:
+        doubts.append(_doubt("version", DoubtReason.MISSING, candidates=candidates if slots.get("promote") else ()))
+    return None
 
 
 def _need(slots: dict[str, Any], doubts: list[Doubt], *names: str) -> None:

@@ -25,6 +25,7 @@ class Intent(StrEnum):
     REQUEST_DENY = "request.deny"
     POLICY_WHY = "policy.why"
     READINESS_CHECK = "readiness.check"
+    MODELS_RAN = "models.ran"
     AUDIT_QUERY = "audit.query"
     AUDIT_EXPORT = "audit.export"
     GENAI_ASK = "genai.ask"
@@ -45,6 +46,10 @@ class DoubtReason(StrEnum):
     """Words such as "some", "2-3" or "-5", which are no number of things."""
     COMPETING = "competing"
     """Several values were said and none was taken back."""
+    NOTHING_BEFORE = "nothing_before"
+    """Going back was meant, and nothing answered there before; what was said is the environment."""
+    NONE_YET = "none_yet"
+    """No version of the model is registered; what was said is the model."""
     PAST = "past"
     """A time that is over."""
 
@@ -89,6 +94,7 @@ SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
             "strategy",
             "canary_percent",
             "rollback",
+            "promote",
             "start",
             "purpose",
         ),
@@ -102,6 +108,7 @@ SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
         Intent.REQUEST_DENY: ("request_id",),
         Intent.POLICY_WHY: ("request_id",),
         Intent.READINESS_CHECK: ("model", "version", "environment"),
+        Intent.MODELS_RAN: ("model", "environment", "at", "from", "to"),
         Intent.AUDIT_QUERY: ("from", "to", "subject", "resource"),
         Intent.AUDIT_EXPORT: ("from", "to", "format", "subject", "resource"),
         Intent.GENAI_ASK: ("prompt",),
@@ -114,7 +121,7 @@ SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
 _INTERNAL: Final = {
     Intent.GPU_REQUEST: {"end"},
     Intent.DATA_REQUEST: {"start", "end"},
-    Intent.DEPLOY_REQUEST: {"start", "purpose"},
+    Intent.DEPLOY_REQUEST: {"start", "purpose", "promote"},
 }
 
 

@@ -25,6 +25,7 @@ USAGE: Final = (
     ("/qm shorten REQ-1001 until 15:00", "End what I hold sooner"),
     ("/qm release REQ-1001", "Hand back what I hold"),
     ("/qm cancel REQ-1001", "Take back what has not started"),
+    ("/qm what ran in production last friday", "Which version answered, by whose order"),
     ("/qm export last month", "Evidence, for auditors"),
     ("/qm halt storage incident", "Freeze approvals and starts, for admins"),
     ("/qm lift storage is healthy", "Lift another admin's freeze"),

@@ -20,6 +20,7 @@ from bot.tables import Draft, State
 from bot.tables.drafts import DRAFT_LIFE, key_of
 from ledger.nouns import Form
 from ledger.streams.codec import digest
+from policies.serving import VLLM
 
 KINDS: Final = {Intent.GPU_REQUEST: "gpu", Intent.DATA_REQUEST: "data", Intent.DEPLOY_REQUEST: "deploy"}
 
@@ -134,7 +135,7 @@ class Asking(Manners):
         return f"Frozen by {voice.name_of(stop.by)}: it waits until the freeze is lifted" if stop else ""
 
     def _executor_note(self, form: Form) -> str:
-        if form.resource.startswith("gpu:"):
+        if form.resource.startswith("gpu:") or self.desk.policy().catalogue.backend(form.resource) == VLLM:
             return ""
         return asking.SIMULATED if self._simulate else asking.NOBODY
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from bot.blocks import refusals
 from bot.blocks.help import help_text
+from bot.blocks.ran import Asked, ran_words
 from bot.blocks.words import Voice
 from bot.errors import Reason, Refused
 from bot.evidence import Export, Wish, export, wish_in
@@ -51,6 +52,8 @@ class Typed(Asking, Extending, Knowing):
         elif reading.intent is Intent.POLICY_WHY:
             of_pool = self.can_i_use(slack, text) if number is None else None
             self.say(slack, spot, of_pool or self.why(slack, number))
+        elif reading.intent is Intent.MODELS_RAN:
+            self.say(slack, spot, self.ran(slack, reading))
         elif reading.intent is Intent.AUDIT_EXPORT:
             self.export_words(slack, re.sub(r"<@[^>]*>", " ", text), spot)
         elif reading.intent is Intent.HELP:
@@ -124,6 +127,22 @@ class Typed(Asking, Extending, Knowing):
         near = preview.nearest
         instead = f" Nearest that would pass: {voice.what(near.form)}. {near.decision.why}" if near else ""
         return f"{answer}: {what}. {preview.decision.why}{instead} Nothing was sent."
+
+    def ran(self, slack: str, reading: Reading) -> str:
+        """Return what ran at the time that the words name, by whose order; what they leave open is asked."""
+        slots, now, voice = reading.slots, self.house.book.clock(), self._voice(slack)
+        if reading.doubts:
+            return refusals.WHICH_TIME
+        start = slots["from"] or slots["at"] or now
+        asked = Asked(
+            start=min(start, now),
+            end=min(slots["to"], now) if slots["to"] is not None else None,
+            model=slots["model"],
+            environment=slots["environment"],
+        )
+        models = voice.policy.catalogue.models
+        known = {name: item.known for name, item in models.items() if item.known is not None}
+        return ran_words(asked, known, self.house.book.request, voice)
 
     # -- evidence -------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,12 @@ VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,63}", re.ASCII)
 LATEST: Final = "latest"
 """The newest version by its registration; no version is called so."""
 WHOLE: Final = 100
+_SHORT: Final = slice(7, 19)
+
+
+def short(digest: str) -> str:
+    """Return the first twelve digits of a digest: enough for people to tell weights apart."""
+    return digest[_SHORT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +221,14 @@ class Model:
     def routing(self, environment: str, at: datetime | None = None) -> Routing | None:
         """Return what answers in an environment, or answered at a time; None before the first routing."""
         return next((each for each in reversed(self.in_environment(environment)) if at is None or each.at <= at), None)
+
+    def canary(self, environment: str) -> Share | None:
+        """Return the one version that shares an environment with what answered it alone before; None without one."""
+        now, before = self.routing(environment), self.way_back(environment)
+        if now is None or now.whole is not None or not before:
+            return None
+        new = [share for share in now.shares if share.digest != before[0].digest]
+        return new[0] if len(new) == 1 else None
 
     def in_environment(self, environment: str) -> tuple[Routing, ...]:
         """Return every routing of an environment."""

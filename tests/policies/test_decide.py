@@ -151,7 +151,7 @@ def test_calling_a_deployment_a_rollback_opens_no_door():
     assert not POLICY.decide(MIRA, deploy("production", version="3.1.0"), KNOWN).permitted
     decision = POLICY.decide(MIRA, deploy("production", rollback=True), KNOWN)
     assert decision.why == (
-        "Rule `ask-rollback-production` allows an earlier version. You asked for the latest version."
+        "Rule `ask-rollback-production` allows an earlier version. You asked for one that is not earlier."
     )
 
 

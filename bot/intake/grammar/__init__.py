@@ -36,6 +36,7 @@ _BUILD: Final[Mapping[Intent, Callable[[Sheet], None]]] = MappingProxyType(
         Intent.REQUEST_EXTEND: records.extend,
         Intent.REQUEST_SHORTEN: records.shorten,
         Intent.READINESS_CHECK: records.readiness,
+        Intent.MODELS_RAN: records.ran,
         Intent.AUDIT_QUERY: records.audit,
         Intent.AUDIT_EXPORT: records.export,
         Intent.HELP: records.nothing,

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from bot.intake.grammar.cues.past import PAST_REPORT, asks_past, looks_back
-from bot.intake.grammar.cues.questions import HELP, STATUS, WHY, asks_readiness
+from bot.intake.grammar.cues.questions import HELP, RAN, STATUS, WHY, asks_readiness
 from bot.intake.grammar.cues.requests import EXTEND, RELEASE, about_request
 from bot.intake.grammar.cues.things import counts_devices, wants_thing
 from bot.intake.grammar.cues.votes import vote
@@ -28,6 +28,8 @@ def intent_of(clause: Skeleton) -> Intent | None:
 
 
 def _question(clause: Skeleton) -> Intent | None:
+    if clause.has(RAN):
+        return Intent.MODELS_RAN
     if clause.has(HELP):
         return Intent.HELP
     if asks_readiness(clause):

@@ -51,6 +51,14 @@ READY: Final = re.compile(
     r"|green|validated|certified|mature|production-grade|production grade|shippable|qualified)\b"
     r"|\bis\b.*\bgood for\b|\bcan\b MODEL .*\bgo (?:to )?ENV|\bquality (?:gates?|bar)"
 )
+_RAN: Final = r"(?:ran|(?:was|were|is|are) (?:running|live|ENV|serving|answering)|runs|served|serves|answered|answers)"
+_OF_MODEL: Final = r"(?: (?:of|for|from|de|du) (?:the )?MODEL)"
+_KIND: Final = r"(?: (?:versions?|models?|weights))"
+RAN: Final = re.compile(
+    rf"^(?:(?:so|and|hey|hi|please|,|¿) )*(?:what|which)(?:{_KIND}?{_OF_MODEL}?(?: (?:qui|que|that))? {_RAN}\b.*\b(?:ENV|MODEL)\b"
+    rf"|{_KIND}{_OF_MODEL} {_RAN}\b)"
+)
+"""What answered somewhere, now or then."""
 STATUS: Final = re.compile(
     r"\bstatus\b|\bwhere (?:is|are|does|do|did)\b.*\b(?:ID|request|requests|stand|booking|approval)\b"
     r"|\bwhere's\b|\bwhat(?:'s| is| about| happened| became)\b[^.;]{0,25}\b(?:ID|my request"

@@ -22,6 +22,7 @@ _ROLLBACK: Final = re.compile(
     r"|prior|older|old|former) (?:known )?(?:good )?(?:version|release|build|one)\b|\bswitch back\b"
     r"|\bput back\b|\breturn to\b|\bfall back\b|\bback\b"
 )
+_PROMOTE: Final = re.compile(r"\bpromote\b")
 _NO_ROLLBACK: Final = re.compile(
     r"\b(?:no|not|without|don't)(?: a| to){0,2} (?:rollback|roll back|revert)\b|\brollback (?:plan"
     r"|option|possible|ready)\b|\bfeedback\b|\bget back to me\b|\bif (?:needed|it fails|anything)\b.*\brollback\b"
@@ -32,6 +33,7 @@ _REPLICAS: Final = re.compile(
     r"|instances?|pods?|copies) (?:[:=x] |to |count |= )?NUM\b|\bscale\b[^.;%]{0,40}\bto NUM\b(?! (?:percent"
     r"|%))|\b(?:replicas?)\b.*\b(?:to|make it|make that) NUM\b"
 )
+_WHOLE: Final = 100
 _PERCENT: Final = re.compile(r"\bNUM (?:%|percent)")
 _CHANGED: Final = re.compile(
     r"\b(?:no|sorry|actually|rather|wait|make (?:it|that))(?: ,)* NUM\b"
@@ -59,9 +61,13 @@ def deploy(sheet: Sheet) -> None:
     sheet.slots["replicas"] = _number(sheet, _REPLICAS, "replicas")
     percent = _number(sheet, _PERCENT, "canary_percent")
     strategy = sheet.pick("strategies", "strategy")
+    whole = percent == _WHOLE
     sheet.slots["strategy"] = strategy.name if strategy else "canary" if percent is not None else None
     sheet.slots["canary_percent"] = percent
     sheet.slots["rollback"] = rollback
+    sheet.slots["promote"] = bool(_PROMOTE.search(text))
+    if sheet.slots["promote"] or (whole and (strategy is None or strategy.name == "canary")):
+        sheet.slots |= {"strategy": None, "canary_percent": None} if whole or percent is None else {}
     sheet.slots["start"] = None
 
 

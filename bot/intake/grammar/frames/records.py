@@ -14,7 +14,7 @@ from bot.intake.grammar.index import of_kind
 from bot.intake.grammar.moments import Period, Point, resolve
 from bot.intake.grammar.stretches import stretch
 from bot.intake.reading import DoubtReason
-from bot.intake.vocabulary import ModelName, UserName
+from bot.intake.vocabulary import ModelName, Name, UserName
 
 _FORMATS: Final = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "json lines": "jsonl", "json": "json", "ocsf": "ocsf",
                    "parquet": "parquet", "pdf": "pdf", "xlsx": "xlsx", "excel": "xlsx", "cef": "cef",
@@ -80,6 +80,39 @@ def readiness(sheet: Sheet) -> None:
     sheet.slots["model"] = item.name if item else None
     sheet.slots["version"] = version_of(sheet, item if isinstance(item, ModelName) else None, rollback=False)
     sheet.slots["environment"] = environment.name if environment else None
+
+
+def ran(sheet: Sheet) -> None:
+    """Fill in the model and environment that are asked about, and the time or the stretch; neither means now."""
+    model, environment = sheet.pick("models", "model"), _place(sheet)
+    start, end = _stretch(sheet)
+    moments = [token for token in sheet.whole.found("when", "until", "period") if start is None]
+    at = _moment(sheet, moments[0].value) if moments else None
+    if moments and at is None:
+        sheet.doubt("at", DoubtReason.AMBIGUOUS, sheet.said(moments[0]))
+    named = {"model": model.name if model else None, "environment": environment.name if environment else None}
+    sheet.slots |= {**named, "at": at, "from": start, "to": end}
+
+
+def _place(sheet: Sheet) -> Name | None:
+    """Return the environment; "live" in "was live in staging" is none."""
+    tokens = sheet.clause.tokens
+    states = {
+        at + 1
+        for at, token in enumerate(tokens[:-1])
+        if token.pivot in {"was", "were", "is", "are"} and tokens[at + 1].pivot == "ENV"
+    }
+    whole, rest = sheet.clause, tuple(token for at, token in enumerate(tokens) if at not in states)
+    sheet.clause = type(whole).of(rest) if any(token.pivot == "ENV" for token in rest) else whole
+    item = sheet.pick("environments", "environment")
+    sheet.clause = whole
+    return item
+
+
+def _moment(sheet: Sheet, value: object) -> datetime | None:
+    """Return the moment in the past that is meant."""
+    law = sheet.vocabulary.conventions
+    return resolve(value, sheet.now, law, alone=law.noon, past=True) if isinstance(value, Point) else None
 
 
 def audit(sheet: Sheet) -> None:

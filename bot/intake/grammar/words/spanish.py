@@ -112,6 +112,8 @@ PHRASES: Final = {
     "audit": "auditoria|registro de auditoria|registro",
     "help": "ayuda|ayudame",
     "deploy": "despliega|desplegar|despliegue|publica|lanza|lanzar|pon|poner|sube|subir",
+    "promote": "promueve|promover|promociona|promocionar",
+    "ran": "corria|corrian|corrio|corre|funcionaba|se ejecutaba",
     "rollback": "revierte|revertir|vuelve a la version|volver a la version|vuelve a|volver a",
     "latest": "ultima version|mas reciente|la mas reciente",
     "previous version": "version anterior|version previa",
