@@ -52,7 +52,7 @@ _SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concur
 
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     """Return the room of this process; `simulate` adds the memory executor for what has none yet (demo ledgers)."""
-    book = open_sqlite(settings.database, reserve=settings.disk_reserve)
+    book = _book(settings)
     source = source_of(settings.policies_folder, book)
     catalogue = source.current().catalogue
     gpu = GpuPoolExecutor(settings.leases, labels=_labels(book, tuple(catalogue.pools)), simulated=simulate)
@@ -82,6 +82,10 @@ def _make_room(journal: Journal) -> None:
         journal.prepare()
     except OSError as error:
         logger.warning("no room for the journal of endings; free some", detail=error.strerror)
+
+
+def _book(settings: HouseSettings) -> Book:
+    return open_sqlite(settings.database, reserve=settings.disk_reserve)
 
 
 def take_inventories(room: Room) -> None:
@@ -152,7 +156,7 @@ def run_keeper(settings: HouseSettings, broker_url: str, *, end_servers: bool) -
     """
     stop = _told_to_stop()
     with only_keeper(settings.models):
-        book = open_sqlite(settings.database, reserve=settings.disk_reserve)
+        book = _book(settings)
         place = Place(
             folder=settings.models,
             evaluations=settings.evaluations,
