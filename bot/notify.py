@@ -26,8 +26,8 @@ logger = structlog.get_logger(__name__)
 
 LOOK_S: Final = 0.2
 LONGEST_S: Final = 60.0
-WATCHED: Final = {"watch.found": "door", "watch.closed": "shut", "policy.published": "rules"}
-"""Entries that are no request's, and the duty that each is: side doors, and rules that were adopted."""
+WATCHED: Final = {"watch.found": "door", "watch.closed": "shut", "policy.published": "rules", "model.routed": "routed"}
+"""Entries that are no request's, and the duty that each is: side doors, rules that were adopted, ways back."""
 TIDY_EACH: Final = timedelta(hours=1)
 
 
