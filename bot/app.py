@@ -22,6 +22,8 @@ from bot.stricter import DUTY as STRICTER
 from bot.stricter import RULES, Stricter
 from bot.tables import Tables
 from bot.trouble import DUTY, Trouble
+from bot.wayback import DUTY as ROUTED
+from bot.wayback import WaysBack
 from workers.outages import FILE, Outages
 
 
@@ -62,6 +64,7 @@ def build_app(
     notifier.duties |= {STRICTER: stricter.tell, RULES: stricter.look}
     notifier.beside.append(stricter.notice)
     notifier.rounds.append(stricter.begin)
+    notifier.duties[ROUTED] = WaysBack(desk, slack, tables, notifier.voice).tell
     front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
     front.have_answered = ask
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)

@@ -220,6 +220,8 @@ def _crew(stack: ExitStack, settings: HouseSettings, *, simulate: bool) -> str:
     stack.callback(crew.stop)
     for name in ("worker", "clock", *(["endpoint"] if served else [])):
         crew.start(name)
+    if served:
+        crew.start("keeper", "--end-servers")
     return broker
 
 

@@ -31,9 +31,11 @@ WATCHED: Final = {
     "watch.found": "door",
     "watch.closed": "shut",
     "policy.published": "rules",
+    "model.routed": "routed",
     **dict.fromkeys(("question.asked", "question.answered", "question.unanswered"), "question"),
 }
-"""Entries that are no request's, and the duty that each is: side doors, rules that were adopted, questions to models."""
+"""Entries that are no request's, and the duty that each is: side doors, rules that were adopted, ways back,
+questions to models."""
 TIDY_EACH: Final = timedelta(hours=1)
 
 

@@ -66,7 +66,7 @@ class House:
 
     def __init__(self, home):
         self.home, self.models = home, home / "models"
-        self.models.mkdir(parents=True)
+        self.models.mkdir(parents=True, exist_ok=True)
         self.children = []
         self.tokens = Counters(self.models / counters.FILE)
         self.executor = EndpointKeys(

@@ -34,7 +34,11 @@ from workers.metrics import serve
 from workers.outages import FILE, Outages
 from workers.queue import QUESTIONS, QUEUE, SCHEMES, asker, celery_app, nudger, queue_of
 from workers.revert import SCHEME, RevertExecutor
-from workers.room import Room, take_inventory
+from workers.room import Room, alone_on, take_inventory
+from workers.serving.keeper import Place
+from workers.serving.launch import launcher
+from workers.serving.open import only_keeper, open_keeper
+from workers.serving.record import Record
 from workers.settings import HouseSettings
 from workers.shifts import keep
 from workers.tasks import register
@@ -43,13 +47,15 @@ from workers.watchman import Watchman
 logger = structlog.get_logger(__name__)
 
 WATCH_ENDS_S: Final = 2.0
+KEEPER_S: Final = 5.0
+"""How long the keeper waits for a worker that switches the same model; then its next tick tries again."""
 _SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concurrency.solo", "kombu.transport.redis")
 """What every shift would import for itself after the fork: several seconds of one core."""
 
 
 def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     """Return the room of this process; `simulate` adds the memory executor for what has none yet (demo ledgers)."""
-    book = open_sqlite(settings.database, reserve=settings.disk_reserve)
+    book = _book(settings)
     source = source_of(settings.policies_folder, book)
     catalogue = source.current().catalogue
     gpu = GpuPoolExecutor(settings.leases, labels=_labels(book, tuple(catalogue.pools)), simulated=simulate)
@@ -80,6 +86,10 @@ def _make_room(journal: Journal) -> None:
         journal.prepare()
     except OSError as error:
         logger.warning("no room for the journal of endings; free some", detail=error.strerror)
+
+
+def _book(settings: HouseSettings) -> Book:
+    return open_sqlite(settings.database, reserve=settings.disk_reserve)
 
 
 def take_inventories(room: Room) -> None:
@@ -152,6 +162,30 @@ def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> No
         Clock(room, nudger(broker_url, book.requests.resource), ask=asker(broker_url)).run(stop)
         beside.join(WATCH_ENDS_S)
         hide()
+        book.store.close()
+
+
+def run_keeper(settings: HouseSettings, broker_url: str, *, end_servers: bool) -> None:
+    """Keep model servers until told to stop; they go on answering afterwards, unless `end_servers`.
+
+    Raises:
+        SettingsError: one runs already.
+    """
+    stop = _told_to_stop()
+    with only_keeper(settings.models):
+        book = _book(settings)
+        place = Place(
+            folder=settings.models,
+            evaluations=settings.evaluations,
+            record=Record(book),
+            nudge=nudger(broker_url, book.requests.resource),
+            alone_on=functools.partial(alone_on, settings.home / "locks", patience_s=KEEPER_S),
+            ready_s=settings.model_ready_s,
+        )
+        keeper = open_keeper(place, launcher(settings.vllm_command))
+        keeper.run(stop)
+        if end_servers:
+            keeper.end_all()
         book.store.close()
 
 

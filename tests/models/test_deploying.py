@@ -1,0 +1,63 @@
+"""A whole deployment onto a real vLLM: loaded, evaluated, switched to, and the next version in its place."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from served_world import ServedWorld
+from serving_site import SERVING
+
+from ledger.streams.request import Status
+from tests.models.conftest import need_vllm
+from tests.models.serving import CONTEXT, SMALL, START_S, model, vllm_python
+from workers.serving.orders import Phase
+
+ARGUMENTS = ("--dtype", "bfloat16", "--enforce-eager", "--max-num-seqs", "8", "--num-gpu-blocks-override", "64")
+CASE = {"id": "greets", "prompt": "hello there", "max_tokens": 8, "checks": [{"within_ms": 60_000}]}
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    need_vllm()
+    for name, value in SMALL.items():
+        monkeypatch.setenv(name, value)
+    command = f"{vllm_python()} -m vllm.entrypoints.openai.api_server"
+    serving = replace(SERVING, context=CONTEXT, arguments=ARGUMENTS)
+    made = ServedWorld(tmp_path, ready_s=START_S, command=command, serving=serving)
+    made.site.evaluation(CASE)
+    yield made
+    made.close()
+
+
+@pytest.mark.models
+@pytest.mark.timeout(600)
+def test_two_versions_of_a_real_model_are_deployed_one_after_the_other(served):
+    served.register(first=model(1), second=model(2))
+    begun = time.monotonic()
+    assert_done(served.finish(served.ask("first", "dev"), START_S))
+    print(f"the first answered after {time.monotonic() - begun:.0f} s")
+    old = said(served)
+    begun = time.monotonic()
+    assert_done(served.finish(served.ask("second", "dev"), START_S))
+    print(f"the second answered after {time.monotonic() - begun:.0f} s")
+    assert said(served) != old
+    assert_done(served.finish(served.ask("first", "dev", rollback=True), START_S))
+    assert said(served) == old
+    second = next(order for order in served.site.orders.orders() if order.version == "second")
+    served.site.until_phase(second, Phase.KEPT)
+    served.site.ahead += 601
+    served.site.until(lambda: [server.version for server in served.site.servers()] == ["first"], 60)
+    (server,) = served.site.alive()
+    assert said(served) == old
+    assert server.deaths == 0
+
+
+def assert_done(request):
+    assert request.status is Status.DONE, request.why
+
+
+def said(served):
+    (row,) = served.site.rows("fraud-detector@dev")
+    return served.site.ask(row, "hello there")["choices"][0]["message"]["content"]
