@@ -121,6 +121,21 @@ def clock() -> None:
     run_clock(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
 
 
+@app.command(epilog="Example:  QM_BROKER_URL=redis://valkey:6379/0 quartermaster keeper")
+def keeper(
+    end_servers: Annotated[
+        bool,
+        typer.Option("--end-servers", help="End the model servers with the keeper, instead of leaving them to answer."),
+    ] = False,
+) -> None:
+    """Keep model servers started, evaluated and alive; `demo` and `up` start one when the catalogue serves a model."""
+    from workers.app import run_keeper
+
+    settings = _with_broker()
+    crash.arm("keeper", os.environ)
+    run_keeper(settings, settings.broker_url, end_servers=end_servers)
+
+
 @app.command(
     epilog="Examples:  quartermaster endpoint   ·   QM_ENDPOINT_HOST=10.0.0.4 quartermaster endpoint --port 443   ·   "
     "curl -H 'Authorization: Bearer qm-...' http://127.0.0.1:8440/v1/models"
@@ -142,7 +157,9 @@ def endpoint(
 def _with_broker() -> HouseSettings:
     settings = HouseSettings()
     if not settings.broker_url:
-        raise SettingsError("QM_BROKER_URL is missing: name the Redis or Valkey that desk, worker and clock share")
+        raise SettingsError(
+            "QM_BROKER_URL is missing: name the Redis or Valkey that desk, worker, clock and keeper share"
+        )
     return settings
 
 

@@ -1,4 +1,7 @@
-"""The processes that `demo` and `up` start and stop: Valkey, a Celery worker, the clock. All end with their parent."""
+"""The processes that `demo` and `up` start and stop: Valkey, a Celery worker, the clock, and more where they are needed.
+
+All end with their parent.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-STOP_S: Final = 10.0
+STOP_S: Final = 30.0
+"""How long a child may take to end; a keeper lets its model servers end what they are at."""
 
 
 class Crew:
@@ -33,12 +37,12 @@ class Crew:
         self._logs = home / "log"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str) -> int:
-        """Start `quartermaster <name>` (worker or clock) and return its process id."""
+    def start(self, name: str, *arguments: str) -> int:
+        """Start `quartermaster <name>` (worker, clock or keeper) and return its process id."""
         self._logs.mkdir(parents=True, exist_ok=True)
         setpriv = shutil.which("setpriv")
         command = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
-        command += [sys.executable, "-m", "bot.cli", name]
+        command += [sys.executable, "-m", "bot.cli", name, *arguments]
         with (self._logs / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(  # noqa: S603 our own program
                 command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -25,6 +25,7 @@ from bot.slack import web_client
 from bot.workspace.model import Channel, Command, Person
 from bot.workspace.server import WorkspaceServer
 from workers.app import build_room, take_inventories
+from workers.backends import served
 from workers.embedded import Valkey
 from workers.queue import nudger
 from workers.settings import HouseSettings
@@ -207,11 +208,14 @@ def _crew(stack: ExitStack, settings: HouseSettings, *, simulate: bool) -> str:
         broker = valkey.url
     room = build_room(settings, simulate=simulate)
     take_inventories(room)
+    serves = served(room.price_list())
     room.book.store.close()
     crew = Crew(home, settings.policies_folder, broker, simulate=simulate)
     stack.callback(crew.stop)
     for name in ("worker", "clock"):
         crew.start(name)
+    if serves:
+        crew.start("keeper", "--end-servers")
     return broker
 
 

@@ -31,7 +31,11 @@ from workers.metrics import serve
 from workers.outages import FILE, Outages
 from workers.queue import QUEUE, SCHEMES, celery_app, nudger, queue_of
 from workers.revert import SCHEME, RevertExecutor
-from workers.room import Room, take_inventory
+from workers.room import Room, alone_on, take_inventory
+from workers.serving.keeper import Place
+from workers.serving.launch import launcher
+from workers.serving.open import only_keeper, open_keeper
+from workers.serving.record import Record
 from workers.settings import HouseSettings
 from workers.shifts import keep
 from workers.tasks import register
@@ -40,6 +44,8 @@ from workers.watchman import Watchman
 logger = structlog.get_logger(__name__)
 
 WATCH_ENDS_S: Final = 2.0
+KEEPER_S: Final = 5.0
+"""How long the keeper waits for a worker that switches the same model; then its next tick tries again."""
 _SHARED: Final = ("celery.apps.worker", "celery.worker.consumer", "celery.concurrency.solo", "kombu.transport.redis")
 """What every shift would import for itself after the fork: several seconds of one core."""
 
@@ -135,6 +141,30 @@ def run_clock(settings: HouseSettings, broker_url: str, *, simulate: bool) -> No
         Clock(room, nudger(broker_url, book.requests.resource)).run(stop)
         beside.join(WATCH_ENDS_S)
         hide()
+        book.store.close()
+
+
+def run_keeper(settings: HouseSettings, broker_url: str, *, end_servers: bool) -> None:
+    """Keep model servers until told to stop; they go on answering afterwards, unless `end_servers`.
+
+    Raises:
+        SettingsError: one runs already.
+    """
+    stop = _told_to_stop()
+    with only_keeper(settings.models):
+        book = open_sqlite(settings.database, reserve=settings.disk_reserve)
+        place = Place(
+            folder=settings.models,
+            evaluations=settings.evaluations,
+            record=Record(book),
+            nudge=nudger(broker_url, book.requests.resource),
+            alone_on=functools.partial(alone_on, settings.home / "locks", patience_s=KEEPER_S),
+            ready_s=settings.model_ready_s,
+        )
+        keeper = open_keeper(place, launcher(settings.vllm_command))
+        keeper.run(stop)
+        if end_servers:
+            keeper.end_all()
         book.store.close()
 
 

@@ -1,4 +1,4 @@
-"""The executors of the catalogue's backends: a Slurm partition for each pool on a cluster, a database for its data sets.
+"""The executors of the catalogue's backends: Slurm for pools on a cluster, a database for its data sets, vLLM for models.
 
 Nothing is connected to here: a backend that is down is no reason not to start.
 """
@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from ledger.book import Book
 from policies.backends import POSTGRES, SLURM, Database, Partition
 from policies.catalogue import Catalogue
+from policies.serving import VLLM
 from workers.accounts import DatabaseAccounts, cluster_user
 from workers.errors import SettingsError
 from workers.executors.base import Executor
@@ -24,6 +25,8 @@ from workers.executors.slurm.open import open_client
 from workers.executors.slurm.port import Account
 from workers.executors.slurm.settings import SlurmSettings
 from workers.executors.unusable import UnusableExecutor
+from workers.executors.vllm import VllmExecutor
+from workers.serving.launch import STAND_IN
 from workers.settings import HouseSettings
 
 logger = structlog.get_logger(__name__)
@@ -42,7 +45,20 @@ def backends(settings: HouseSettings, catalogue: Catalogue, book: Book) -> dict[
     for database in catalogue.databases.values():
         name = f"{POSTGRES}:{database.name}"
         found[name] = _usable(name, functools.partial(_database, settings, catalogue, book, name, database))
+    if served(catalogue):
+        found[VLLM] = _models(settings, catalogue)
     return found
+
+
+def served(catalogue: Catalogue) -> bool:
+    """Whether the catalogue has a model that is really served: then a keeper is needed."""
+    return any(item.serving is not None for item in catalogue.models.values())
+
+
+def _models(settings: HouseSettings, catalogue: Catalogue) -> Executor:
+    serving = {name: item.serving for name, item in catalogue.models.items()}
+    stands_in = STAND_IN in settings.vllm_command
+    return VllmExecutor(settings.models, serving.get, simulated=stands_in, ready_s=settings.model_ready_s)
 
 
 def _usable(name: str, build: Callable[[], Executor]) -> Executor:

@@ -19,10 +19,15 @@ def enter(
     *,
     free: bool = False,
     actor: str = WORKER,
+    first: tuple[Write, ...] = (),
     also: tuple[Write, ...] = (),
 ) -> None:
-    """Append one entry to the request, with `free` hand back what its pool and its team's budget keep, and write `also`."""
-    writes = [write_of(request, entry, actor=actor), *also]
+    """Append one entry to the request, with `free` hand back what its pool and its team's budget keep, and write `also`.
+
+    Args:
+        first: what the law wants to see in the same transaction before the entry.
+    """
+    writes = [*first, write_of(request, entry, actor=actor), *also]
     if free and isinstance(request.form, GpuForm):
         pool = room.book.pool(pool_name(request.form))
         if pool.booking(request.number) is not None:

@@ -16,6 +16,10 @@ class BackendError(WorkerError):
     """Raised when a backend refused or failed; nothing of the grant is in place unless `observe` says otherwise."""
 
 
+class RefusedError(BackendError):
+    """Raised when a backend will not do it, and its detail says why in words for whoever asked."""
+
+
 class StaleGrantError(WorkerError):
     """Raised when a grant is older than what the backend has seen, or over; nothing was started."""
 

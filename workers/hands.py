@@ -12,8 +12,7 @@ import structlog
 
 from ledger import crash
 from ledger.errors import UnlawfulError, VersionConflictError
-from ledger.nouns import FormKind
-from ledger.streams.codec import Entry
+from ledger.nouns import FormKind, Receipt
 from ledger.streams.request import (
     Done,
     Failed,
@@ -26,11 +25,12 @@ from ledger.streams.request import (
     Status,
 )
 from policies.grounds import Grounds
+from workers import routing
 from workers.attempts import GIVE_UP, Attempt, at_work
 from workers.deadlines import missed
 from workers.dispatch import decided_anew, dispatch
 from workers.entering import enter
-from workers.errors import BackendError, OccupiedError, StaleGrantError
+from workers.errors import BackendError, OccupiedError, RefusedError, StaleGrantError
 from workers.executors.base import Executor, MayBeUnusable, Meters, Pending
 from workers.line import NOT_ANY_MORE, WAITED_OUT, differs, dispatch_again, runs_out, waited, waited_out
 from workers.passwords import set_password
@@ -44,6 +44,7 @@ logger = structlog.get_logger(__name__)
 TRIES: Final = 5
 """How often a lost race is read and decided again before the sweep takes over."""
 NOBODY: Final = "Nothing carries this out yet. You hold nothing and nothing is charged."
+UNLAWFUL: Final = "The ledger's law does not let it stand. It was taken back, and what answered before answers."
 TOO_LATE: Final = "Its window went by before it could start."
 
 
@@ -129,7 +130,8 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
             _could_not_start(room, request, executor, "it was taken back before")
         return
     except BackendError as error:
-        _could_not_start(room, request, executor, error.detail)
+        words = error.detail if isinstance(error, RefusedError) else ""
+        _could_not_start(room, request, executor, error.detail, words)
         return
     except Exception as error:  # noqa: BLE001 an executor's edge: whatever broke in it is counted
         stumble(room, request, executor, told(request, error))
@@ -139,20 +141,31 @@ def _start(room: Room, request: Request, executor: Executor) -> None:
         gone, why = taken_back(request, executor)
         logger.warning("a success came late", request=request.number, taken_back=gone, detail=why)
     elif isinstance(said, Pending):
-        _wait_in_line(room, request, said)
+        _wait_in_line(room, request, executor, said)
+    elif request.form.kind is FormKind.CHANGE:
+        _done(room, request, executor, said)
     elif waited(request):
         _start_in_full(room, request, executor)
     else:
-        change = request.form.kind is FormKind.CHANGE
-        entry: Entry = (Done if change else Started)(generation=request.generation, receipt=said)
-        enter(room, request, entry, also=closing(room, request))
+        enter(room, request, Started(generation=request.generation, receipt=said))
 
 
-def _wait_in_line(room: Room, request: Request, pending: Pending) -> None:
+def _done(room: Room, request: Request, executor: Executor, receipt: Receipt) -> None:
+    """Enter `Done` with all that it changed elsewhere; what the law does not let stand is taken back."""
+    entry = Done(generation=request.generation, receipt=receipt)
+    try:
+        enter(room, request, entry, first=routing.carried(room, request, executor), also=closing(room, request))
+    except UnlawfulError as refused:
+        logger.error("the law refused what was done", request=request.number, detail=refused.detail)  # noqa: TRY400
+        _fail(room, request, executor, UNLAWFUL)
+
+
+def _wait_in_line(room: Room, request: Request, executor: Executor, pending: Pending) -> None:
     """Enter the backend's place in line: after each dispatch, and when it changed. The sweep looks again."""
     entry = Queued(place=pending.place, estimate=pending.estimate, why=pending.why)
-    if not waited(request) or differs(request.queued, entry):
-        enter(room, request, entry)
+    moved = routing.moved(room, request, executor)
+    if moved or not waited(request) or differs(request.queued, entry):
+        enter(room, request, entry, first=moved)
 
 
 def _start_in_full(room: Room, request: Request, executor: Executor) -> None:
@@ -170,16 +183,20 @@ def _fail(room: Room, request: Request, executor: Executor, sentence: str) -> bo
     """Enter `Failed` only once nothing is left behind, in the backend's line or started; else the sweep comes again."""
     gone, why = taken_back(request, executor)
     if gone:
-        enter(room, request, Failed(why=sentence), free=True)
+        enter(room, request, Failed(why=sentence), free=True, also=routing.taken_back(room, request, executor))
     else:
         logger.warning("it may be there yet; the sweep comes again", request=request.number, detail=why)
     return gone
 
 
-def _could_not_start(room: Room, request: Request, executor: Executor, detail: str) -> None:
-    """It was refused if it is seen gone; a backend that cannot even say that does not answer, and is tried again."""
+def _could_not_start(room: Room, request: Request, executor: Executor, detail: str, words: str = "") -> None:
+    """It was refused if it is seen gone; a backend that cannot even say that does not answer, and is tried again.
+
+    Args:
+        words: what whoever asked may read of it, if the backend said it for them.
+    """
     logger.warning("executor failed", request=request.number, executor=executor.name, detail=detail)
-    refused = f"{executor.name} could not start it. You hold nothing and nothing is charged."
+    refused = words or f"{executor.name} could not start it. You hold nothing and nothing is charged."
     if _fail(room, request, executor, refused):
         _answered(room, request)
     else:
@@ -210,11 +227,17 @@ def _look_again(room: Room, request: Request, attempt: Attempt) -> None:
         end(room, request, executor)
     elif waited(request) and waited_out(request, room.clock()):
         _fail(room, request, executor, WAITED_OUT)
+    elif waited(request) and _halted_change(room, request):
+        return  # nothing is switched during a halt; what is being prepared stays as it is, and the sweep comes again
     elif waited(request) and runs_out(request, room.clock()):
         if _may_try(room, request):
             _start_in_full(room, request, executor)
     elif not _over(room, request) and _may_try(room, request):
         _start(room, request, executor)
+
+
+def _halted_change(room: Room, request: Request) -> bool:
+    return request.form.kind is FormKind.CHANGE and room.book.halts().over(request.form.resource) is not None
 
 
 def _end(room: Room, request: Request, attempt: Attempt) -> None:

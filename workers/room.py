@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ledger.book import Book, Write
-from ledger.nouns import Form, GpuForm, Grant, Usage
+from ledger.nouns import DeployForm, Form, GpuForm, Grant, Usage
 from ledger.streams.pool import Device, Inventoried
 from ledger.streams.request import Request
 from policies.catalogue import Catalogue
@@ -89,21 +89,33 @@ class Room:
         Raises:
             OccupiedError: somebody did not let go within `patience_s`. The kernel lets go for whoever dies.
         """
-        self.locks.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(f"{request.beneficiary} {request.form.resource}".encode()).hexdigest()[:32]
-        with (self.locks / name).open("w") as file:
-            _lock(file, request, self.patience_s)
+        resource = request.form.resource
+        what = resource if isinstance(request.form, DeployForm) else f"{request.beneficiary} {resource}"
+        with alone_on(self.locks, what, self.patience_s):
             yield
 
 
-def _lock(file: TextIO, request: Request, patience_s: float) -> None:
+@contextmanager
+def alone_on(locks: Path, what: str, patience_s: float) -> Iterator[None]:
+    """Let nobody else touch `what` meanwhile: somebody's hold on a resource, or what answers for a model.
+
+    Raises:
+        OccupiedError: somebody did not let go within `patience_s`. The kernel lets go for whoever dies.
+    """
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / hashlib.sha256(what.encode()).hexdigest()[:32]).open("w") as file:
+        _lock(file, what, patience_s)
+        yield
+
+
+def _lock(file: TextIO, what: str, patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         if time.monotonic() >= deadline:
-            raise OccupiedError(f"{request.form.resource} for {request.name}")
+            raise OccupiedError(what)
         time.sleep(_LOOK_S)
 
 

@@ -58,6 +58,14 @@ class HouseSettings(BaseSettings):
         default=None, description="Who people are on the cluster and in databases. Default <home>/accounts.toml"
     )
 
+    vllm_command: str = Field(
+        default="",
+        description="The program that starts a model server, before its arguments. Default vLLM under the same Python",
+    )
+    model_ready_s: float = Field(
+        default=900, gt=0, description="Seconds that a model server may take to be healthy. Default 900"
+    )
+
     @model_validator(mode="after")
     def _only_sqlite(self) -> Self:
         if self.database_url and not self.database_url.startswith("sqlite:///"):
@@ -96,8 +104,13 @@ class HouseSettings(BaseSettings):
 
     @property
     def models(self) -> Path:
-        """The folder of served models: weights, routes, keys and counters."""
+        """The folder of served models: weights, orders, servers, routes, keys and counters."""
         return (self.home / "models").absolute()
+
+    @property
+    def evaluations(self) -> Path:
+        """The folder with a file of cases for each model."""
+        return self.policies_folder / "evaluations"
 
     @property
     def leases(self) -> Path:

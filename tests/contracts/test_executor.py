@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conftest import Hand
 from contracts.executor import Backend, ExecutorContract, QueueContract
+from serving_site import SERVING
 
-from ledger.nouns import KeyForm
+from ledger.nouns import DeployForm, KeyForm
+from workers.endpoint import table
 from workers.endpoint.counters import Counters
 from workers.endpoint.keytable import KeyTable
+from workers.executors.base import Pending
 from workers.executors.endpoint_keys import EndpointKeys
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor, Mood
+from workers.executors.vllm import VllmExecutor
+from workers.serving.orders import LIVE, ROUTES, Orders, Phase
+from workers.serving.servers import Server, Servers
 
 
 class MemoryBackend(Backend):
@@ -51,6 +59,57 @@ class GpuPoolBackend(Backend):
         return lambda: aside.rename(self.folder)
 
 
+class Prompt(VllmExecutor):
+    """Beside a keeper that has everything ready at once."""
+
+    def __init__(self, folder, clock):
+        super().__init__(folder, {"fraud-detector": SERVING}.get, clock=clock)
+        self.folder = folder
+
+    def ensure(self, grant):
+        said = super().ensure(grant)
+        return super().ensure(grant) if isinstance(said, Pending) and self.keeps() else said
+
+    def keeps(self):
+        orders = Orders(self.folder)
+        for order in orders.orders():
+            state = orders.state(order)
+            if order.wanted and state.phase in LIVE:
+                server = Server(line=order.line, number=0, order=order.key, version=order.version, serving=order.serving,
+                                served="m", mark="m", key="k", port=9, ready=True)  # fmt: skip
+                Servers(self.folder, ()).note(server)
+                orders.note(replace(state, phase=Phase.READY))
+        return True
+
+
+class VllmBackend(Backend):
+    resource = "deploy:fraud-detector@production"
+
+    def __init__(self, folder):
+        self.folder = folder / "models"
+
+    def form(self, duration_s):
+        return DeployForm(
+            resource=self.resource, model="fraud-detector", version="3.2.1", environment="production",
+            digest="sha256:" + "a" * 64,
+        )  # fmt: skip
+
+    def devices(self, name):
+        return ()
+
+    def executor(self, clock):
+        return Prompt(self.folder, clock)
+
+    def trace(self, key):
+        order = Orders(self.folder).order(key)
+        moved = (order.put, order.wanted) if order is not None and order.put else None
+        return moved, table.read_table(self.folder / ROUTES).routes
+
+    def breaks(self):
+        aside = self.folder.rename(self.folder.with_name("unmounted"))
+        return lambda: aside.rename(self.folder)
+
+
 class KeysBackend(Backend):
     resource = "endpoint:fraud-detector@production"
 
@@ -84,6 +143,12 @@ class KeysBackend(Backend):
             aside.rename(self.path.parent)
 
         return repair
+
+
+class TestVllm(ExecutorContract):
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return VllmBackend(tmp_path)
 
 
 class TestMemory(ExecutorContract, QueueContract):

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from ledger.nouns import Enforcement, Grant, Receipt
+from ledger.streams.model import Share
 from workers.endpoint.counters import Hour
 
 
@@ -148,6 +149,15 @@ class TakesAway(Protocol):
         Raises:
             BackendError: the backend did not do it; look at `holdings` again.
         """
+        ...
+
+
+@runtime_checkable
+class Routes(Protocol):
+    """An executor whose changes move calls from one version of a model to another."""
+
+    def answering(self, resource: str) -> tuple[Share, ...]:
+        """Return which versions answer for a resource now; nothing when none does. Raises BackendError."""
         ...
 
 

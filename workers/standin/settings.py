@@ -11,6 +11,8 @@ from typing import Final
 
 CONTEXT: Final = 4096
 RUNTIME_ADAPTERS: Final = "VLLM_ALLOW_RUNTIME_LORA_UPDATING"
+API_KEY: Final = "VLLM_API_KEY"
+"""Where a key may stand instead of in the flag, which every list of processes shows."""
 BEHAVIOUR: Final = "STANDIN_BEHAVIOUR"
 """A variable instead of the flag, for whoever starts it through something that knows vLLM's flags alone."""
 
@@ -81,7 +83,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         host=read.host,
         port=read.port,
         context=read.max_model_len,
-        key=read.api_key,
+        key=read.api_key or environment.get(API_KEY) or None,
         adapters=read.enable_lora and allowed,
         max_rank=read.max_lora_rank,
         behaviour=Behaviour(read.behaviour),
