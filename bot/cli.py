@@ -183,11 +183,13 @@ def main() -> None:
     from policies.cli import app as policy_app
     from workers.cli import app as data_app
     from workers.logs import configure
+    from workers.models.cli import app as models_app
 
     configure()
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(policy_app, name="policy")
     app.add_typer(data_app, name="data")
+    app.add_typer(models_app, name="models")
     try:
         app()
     except (DeskError, LedgerError, PolicyError, WorkerError) as error:

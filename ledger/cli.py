@@ -73,7 +73,7 @@ def verify(
     Exit 0: verified against the key. 1: a fault. 2: nothing could be read. 3: consistent, but not anchored.
     """
     with _plainly():
-        outside = _text_of(key)
+        outside = text_of(key)
         note = None if checkpoint is None else _read(checkpoint)
         if bundle is not None:
             read = read_bundle(bundle)
@@ -177,7 +177,8 @@ def _open(database: Path | None) -> SqliteStore:
     return SqliteStore(path, read_only=True)
 
 
-def _text_of(key: str | None) -> str | None:
+def text_of(key: str | None) -> str | None:
+    """Return a key as it was given, or the text of the file that `@file` names."""
     return _read(Path(key[1:])).strip() if key and key.startswith("@") else key
 
 

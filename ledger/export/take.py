@@ -87,7 +87,7 @@ def _write(
         genesis = book.genesis()
         if genesis is None:
             raise LedgerError("the ledger is empty")
-        note = _note(book.store, genesis, home, checkpoint)
+        note = note_of(book.store, genesis, home, checkpoint)
         covered = open_checkpoint(note, genesis.checkpoint_key).size
         if covered > size:
             raise LedgerError(f"the checkpoint covers {covered} entries, and the ledger has {size}: verify it")
@@ -99,7 +99,7 @@ def _write(
     return Taken(entries=counted, size=size, sha256=sha256, seq=seq)
 
 
-def _note(store: Store, genesis: Opened, home: Path, given: Path | None) -> str:
+def note_of(store: Store, genesis: Opened, home: Path, given: Path | None) -> str:
     """The checkpoint to export up to: the one given, one signed now, or the newest that was kept."""
     if given is not None:
         return given.read_text(encoding="utf-8")

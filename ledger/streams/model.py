@@ -21,6 +21,12 @@ VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,63}", re.ASCII)
 LATEST: Final = "latest"
 """The newest version by its registration; no version is called so."""
 WHOLE: Final = 100
+_SHORT: Final = slice(7, 19)
+
+
+def short(digest: str) -> str:
+    """Return the first twelve digits of a digest: enough for people to tell weights apart."""
+    return digest[_SHORT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

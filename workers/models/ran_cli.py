@@ -1,0 +1,167 @@
+"""`quartermaster models at`: the answer with its proof, from a ledger or from a bundle alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from ledger.audit import Verdict, verify_bundle
+from ledger.book import Book
+from ledger.cli import FAULT, NOT_ANCHORED, UNREADABLE, text_of
+from ledger.errors import LedgerError
+from ledger.export.bundle import Bundle, read_bundle
+from ledger.export.take import note_of
+from ledger.log.checkpoint import open_checkpoint
+from ledger.log.merkle import verify_inclusion
+from ledger.ran import Ran, of_bundle, of_store, ran_at
+from ledger.streams import law_of
+from ledger.streams.codec import entry_of
+from ledger.streams.house import Enrolled
+from workers.models.telling import shares_words
+
+__all__ = ["UNREADABLE", "Answer", "from_book", "from_bundle"]
+_CURRENT: Final = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What ran, under which checkpoint; of a bundle also what verifying it found."""
+
+    moment: datetime
+    environment: str | None
+    found: tuple[Ran, ...]
+    checkpoint: str
+    names: dict[str, str]
+    verdict: Verdict | None = None
+    begins: datetime | None = None
+    """Where a bundle of a period begins."""
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 for a ledger of one's own, else that of the verification."""
+        if self.verdict is None or (self.verdict.sound and self.verdict.anchored):
+            return 0
+        return NOT_ANCHORED if self.verdict.sound else FAULT
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer for programs, with everything that checking it needs."""
+        return {
+            "at": self.moment.isoformat(),
+            "environment": self.environment,
+            "ran": [_ran_json(each) for each in self.found],
+            "checkpoint": self.checkpoint,
+            "verified": None if self.verdict is None else _verdict_words(self.verdict),
+        }
+
+    def tell(self, console: Console) -> None:
+        """Say it to people."""
+        if self.verdict is not None and not self.verdict.sound:
+            console.print(f"[bold red]Not verified:[/] {escape(_verdict_words(self.verdict))}", soft_wrap=True)
+            return
+        if not self.found:
+            where = f" in {self.environment}" if self.environment else ""
+            console.print(f"Nothing was routed{where} yet at {self.moment:{_CURRENT}} UTC.", highlight=False)
+        for each in self.found:
+            self._tell_one(each, console)
+        if self.begins is not None:
+            console.print(f"What was routed before {self.begins:{_CURRENT}} UTC, and not since, is not in this bundle.")
+        if self.verdict is not None:
+            colour = "green" if self.verdict.anchored else "yellow"
+            console.print(f"[{colour}]{_verdict_words(self.verdict)}[/]", highlight=False, soft_wrap=True)
+
+    def _tell_one(self, ran: Ran, console: Console) -> None:
+        lines = (
+            f"[bold]{escape(ran.model)}[/] in {escape(ran.environment)}: {shares_words(ran.shares)}",
+            f"  since {ran.since:{_CURRENT}} UTC, {escape(self._ordered(ran))}",
+            f"  entry {ran.proof.seq}, leaf {ran.proof.leaf.hex()}",
+            f"  in the tree of {ran.proof.size} entries, root {ran.proof.root.hex()}",
+        )
+        for line in lines:
+            console.print(line, highlight=False, soft_wrap=True)
+
+    def _ordered(self, ran: Ran) -> str:
+        if ran.ordered is None:
+            return f"by itself: {ran.why}"
+        if ran.request is None:
+            return f"by REQ-{ran.ordered}, which this bundle does not hold"
+        people = " and ".join(self.names.get(each, each) for each in ran.approvers)
+        asker = self.names.get(ran.request.asker, ran.request.asker)
+        decision = ran.request.decision
+        by = people or f"rule {', '.join(decision.rules)}" if decision is not None else people
+        return f"by REQ-{ran.ordered}, asked by {asker}, approved by {by}"
+
+
+def from_book(book: Book, home: Path, moment: datetime, environment: str | None) -> Answer:
+    """Return what a ledger says, under a checkpoint signed now or the newest that was kept.
+
+    Raises:
+        LedgerError: there is no checkpoint, or the ledger is not the one that it covers.
+    """
+    genesis = book.genesis()
+    if genesis is None:
+        raise LedgerError("the ledger is empty")
+    note = note_of(book.store, genesis, home, None)
+    checkpoint = open_checkpoint(note, genesis.checkpoint_key)
+    found = ran_at(of_store(book.store, checkpoint.size), moment, environment=environment)
+    for each in found:
+        verify_inclusion(each.proof.leaf, each.proof.seq, checkpoint.size, each.proof.siblings, checkpoint.root)
+    names = {subject: slack for subject, slack in book.people().slack_of if slack is not None}
+    return Answer(moment=moment, environment=environment, found=found, checkpoint=note, names=names)
+
+
+def from_bundle(path: Path, key: str | None, moment: datetime, environment: str | None) -> Answer:
+    """Return what a bundle says, verified first; what is not sound answers nothing.
+
+    Raises:
+        LedgerError: it is no bundle, or does not reach back to that time.
+    """
+    bundle = read_bundle(path)
+    verdict = verify_bundle(bundle, key=text_of(key))
+    source = of_bundle(bundle)
+    found = ran_at(source, moment, environment=environment) if verdict.sound else ()
+    return Answer(
+        moment=moment,
+        environment=environment,
+        found=found,
+        checkpoint=bundle.checkpoint,
+        names=_names(bundle),
+        verdict=verdict,
+        begins=source.begins,
+    )
+
+
+def _names(bundle: Bundle) -> dict[str, str]:
+    """The Slack ids of those who are enrolled in the bundle, as far as they are not erased."""
+    people = (entry_of(each, law_of("people").entries) for each in bundle.entries if each.stream == "people")
+    enrolled = (each for each in people if isinstance(each, Enrolled))
+    return {each.subject: each.slack.value for each in enrolled if each.slack.value is not None}
+
+
+def _verdict_words(verdict: Verdict) -> str:
+    if not verdict.sound:
+        where = f"entry {verdict.bad}: " if verdict.bad is not None else ""
+        return f"{where}{verdict.fault} {verdict.detail}".strip()
+    return (
+        "Verified against the key you gave."
+        if verdict.anchored
+        else "Consistent, not anchored: give --key from outside to verify."
+    )
+
+
+def _ran_json(ran: Ran) -> dict[str, Any]:
+    return {
+        "model": ran.model,
+        "environment": ran.environment,
+        "shares": [{"version": s.version, "digest": s.digest, "percent": s.percent} for s in ran.shares],
+        "since": ran.since.isoformat(),
+        "request": None if ran.ordered is None else f"REQ-{ran.ordered}",
+        "asked_by": ran.request.asker if ran.request is not None else None,
+        "approved_by": list(ran.approvers),
+        "why": ran.why,
+        "proof": ran.proof.as_json(),
+    }

@@ -1,0 +1,128 @@
+"""What the commands about models say: versions, evaluations and routings in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ledger.streams.model import Evaluation, Model, Registration, Routing, Share, short
+from workers.models.registering import Taken
+
+Tell = Callable[[int, int], None]
+
+
+def tell_taken(model: str, version: str, taken: Taken, console: Console) -> None:
+    """Say what became of a version that was added."""
+    weights = taken.weights
+    if taken.seq is None:
+        console.print(f"{model} {version} means these weights already. Nothing was entered.", highlight=False)
+    else:
+        console.print(f"{model} {version} is registered: ledger entry {taken.seq:,}.", highlight=False)
+    console.print(f"{weights.digest}, {size_words(weights.size)}", highlight=False, soft_wrap=True)
+    if taken.before and taken.seq is not None:
+        console.print(f"Until now it meant {short(taken.before)}; what was asked for keeps that.", highlight=False)
+    if weights.left_out:
+        console.print(f"Left out: {escape(', '.join(weights.left_out))}", highlight=False, soft_wrap=True)
+
+
+def size_words(size: int) -> str:
+    """Return `988 MB`, `16.1 GB`."""
+    if size < 10**6:
+        return f"{size / 1e3:.1f}\N{NO-BREAK SPACE}kB"
+    return f"{size / 1e9:.1f}\N{NO-BREAK SPACE}GB" if size >= 10**9 else f"{size / 1e6:.0f}\N{NO-BREAK SPACE}MB"
+
+
+def evaluation_words(found: Evaluation | None) -> str:
+    """Return `40 of 40, p95 120 ms`; `never` when it was never evaluated."""
+    if found is None:
+        return "never"
+    result = found.result
+    return f"{result.cases - result.failed} of {result.cases}, p95\N{NO-BREAK SPACE}{result.p95_ms}\N{NO-BREAK SPACE}ms"
+
+
+def shares_words(shares: tuple[Share, ...]) -> str:
+    """Return `3.2.1 (0123456789ab)`; with percentages when several share the calls."""
+    whole = len(shares) == 1
+    return ", ".join(
+        f"{each.version} ({short(each.digest)})"
+        if whole
+        else f"{each.percent}\N{NO-BREAK SPACE}% {each.version} ({short(each.digest)})"
+        for each in shares
+    )
+
+
+def tell_versions(name: str, model: Model, console: Console) -> None:
+    """Say every version that means something now, newest first."""
+    if not model.registered:
+        console.print(f"No version of {name} is registered. quartermaster models add {name} 1.0 DIRECTORY adds one.")
+        return
+    table = Table(title=name, title_justify="left", title_style="bold")
+    for head in ("version", "weights", "size", "registered"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("evaluation")
+    table.add_column("answers in")
+    for each in _current(model):
+        row = (each.version, short(each.digest), size_words(each.size), f"{each.at:%Y-%m-%d}")
+        table.add_row(*row, evaluation_words(model.evaluation(each.digest)), _where(model, each.digest))
+    console.print(table)
+
+
+def versions_json(name: str, model: Model) -> Iterator[dict[str, Any]]:
+    """Yield the same for programs."""
+    for each in _current(model):
+        found = model.evaluation(each.digest)
+        yield {
+            "model": name,
+            "version": each.version,
+            "digest": each.digest,
+            "size": each.size,
+            "registered": each.at.isoformat(),
+            "entry": each.seq,
+            "evaluation": None
+            if found is None
+            else {"cases": found.result.cases, "failed": found.result.failed, "p95_ms": found.result.p95_ms},
+            "answers_in": _answers(model, each.digest),
+        }
+
+
+def tell_model(name: str, model: Model, console: Console) -> None:
+    """Say everything that is known about one model."""
+    tell_versions(name, model, console)
+    for each in _current(model):
+        console.print(f"{each.version}  {each.digest}", highlight=False, soft_wrap=True)
+    history = Table("environment", "since", "answers", "by", title="What answered", title_justify="left")
+    for routing in model.routings:
+        history.add_row(routing.environment, _time(routing.at), shares_words(routing.shares), _by(routing))
+    if model.routings:
+        console.print(history)
+
+
+def _by(routing: Routing) -> str:
+    return f"REQ-{routing.request}" if routing.request is not None else f"by itself: {escape(routing.why)}"
+
+
+def _current(model: Model) -> list[Registration]:
+    found = (model.resolve(version) for version in reversed(model.versions))
+    return [each for each in found if each is not None]
+
+
+def _answers(model: Model, digest: str) -> dict[str, int]:
+    environments = dict.fromkeys(routing.environment for routing in model.routings)
+    now = {name: routing.shares for name in environments if (routing := model.routing(name)) is not None}
+    return {name: each.percent for name, shares in now.items() for each in shares if each.digest == digest}
+
+
+def _where(model: Model, digest: str) -> str:
+    return ", ".join(
+        name if percent == 100 else f"{name} ({percent}\N{NO-BREAK SPACE}%)"  # noqa: PLR2004
+        for name, percent in _answers(model, digest).items()
+    )
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
