@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ _BUSY_S: Final = 10.0
 _READING: Final = TypeAdapter(Reading)
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS sample (server TEXT NOT NULL, place TEXT NOT NULL, version TEXT NOT NULL,
-    digest TEXT NOT NULL, at REAL NOT NULL, reading BLOB NOT NULL, PRIMARY KEY (server, at)) STRICT, WITHOUT ROWID;
+    digest TEXT NOT NULL, at REAL NOT NULL, reading TEXT NOT NULL, PRIMARY KEY (server, at)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sample_at ON sample (at);
 """
 
@@ -60,9 +61,7 @@ class Samples:
         """Keep what servers said, and drop what is older than a day."""
         put = "INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?)"
         with self._open() as tx:
-            tx.executemany(
-                put, [(s.server, s.place, s.version, s.digest, r.at, _READING.dump_json(r)) for s, r in rows]
-            )
+            tx.executemany(put, [(s.server, s.place, s.version, s.digest, r.at, _written(r)) for s, r in rows])
             newest = max((reading.at for _, reading in rows), default=0.0)
             tx.execute("DELETE FROM sample WHERE at < ?", (newest - KEPT_S,))
 
@@ -73,7 +72,7 @@ class Samples:
         with self._open() as tx:
             for server, place, version, digest, reading in tx.execute(sql, (since, until)):
                 source = Source(server=server, place=place, version=version, digest=digest)
-                servers.setdefault(source, []).append(_READING.validate_json(reading))
+                servers.setdefault(source, []).append(_READING.validate_python(json.loads(reading)))
         lines: dict[tuple[str, str, str], list[list[Reading]]] = {}
         for source, readings in servers.items():
             lines.setdefault((source.place, source.version, source.digest), []).append(readings)
@@ -86,6 +85,11 @@ class Samples:
             tx.execute("PRAGMA synchronous = OFF")
             tx.executescript(_SCHEMA)
             yield tx
+
+
+def _written(reading: Reading) -> str:
+    """As JSON with `Infinity`: the last bucket has no end."""
+    return json.dumps(asdict(reading))
 
 
 def _span(place: str, version: str, digest: str, servers: list[list[Reading]]) -> Span:
