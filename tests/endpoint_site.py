@@ -20,6 +20,7 @@ from workers.endpoint.calls import Bounds, Served
 from workers.endpoint.counters import Counters
 from workers.endpoint.errors import CallError
 from workers.endpoint.holders import Budget, Holder
+from workers.endpoint.outcomes import Outcomes
 from workers.endpoint.routes import Routes, Share, Upstream
 from workers.endpoint.server import Endpoint
 
@@ -133,7 +134,8 @@ class Site:
         self.counters.allow("team:vision", 5000)
         self.served = self.at(self.upstream.url)
         self.routes.swap({"churn": (Share(upstream=self.served, percent=100),)})
-        endpoint = Endpoint(self.keys, self.routes, self.counters, lambda: AT, silent_s=2)
+        self.outcomes = Outcomes(home / "outcomes.sqlite3")
+        endpoint = Endpoint(self.keys, self.routes, self.counters, lambda: AT, outcomes=self.outcomes, silent_s=2)
         self.endpoint = Running(endpoint.app())
         self.http = httpx.Client(base_url=self.endpoint.url, headers={"authorization": "Bearer qm-right"}, timeout=20)
 

@@ -24,6 +24,7 @@ from workers.answering import Answering
 from workers.apikeys import HOUSE, house_secret, house_token
 from workers.backends import backends, model_keys
 from workers.clock import Clock
+from workers.endpoint import outcomes
 from workers.endpoint.settings import EndpointSettings
 from workers.executors.base import Executor
 from workers.executors.gpu_pool import GpuPoolExecutor
@@ -35,10 +36,14 @@ from workers.outages import FILE, Outages
 from workers.queue import QUESTIONS, QUEUE, SCHEMES, asker, celery_app, nudger, queue_of
 from workers.revert import SCHEME, RevertExecutor
 from workers.room import Room, alone_on, take_inventory
+from workers.serving import samples
+from workers.serving.drift import Outcomes as Became
 from workers.serving.keeper import Place
 from workers.serving.launch import launcher
 from workers.serving.open import only_keeper, open_keeper
 from workers.serving.record import Record
+from workers.serving.samples import Samples
+from workers.serving.watching import Watching
 from workers.settings import HouseSettings
 from workers.shifts import keep
 from workers.tasks import register
@@ -181,12 +186,23 @@ def run_keeper(settings: HouseSettings, broker_url: str, *, end_servers: bool) -
             nudge=nudger(broker_url, book.requests.resource),
             alone_on=functools.partial(alone_on, settings.home / "locks", patience_s=KEEPER_S),
             ready_s=settings.model_ready_s,
+            watching=watching(settings, book),
         )
         keeper = open_keeper(place, launcher(settings.vllm_command))
         keeper.run(stop)
         if end_servers:
             keeper.end_all()
         book.store.close()
+
+
+def watching(settings: HouseSettings, book: Book) -> Watching:
+    """Return what watches the servers of this home."""
+    counted = outcomes.Outcomes(settings.models / outcomes.FILE)
+
+    def became(place: str, digest: str, since: float, until: float) -> Became:
+        return Became(**counted.between(place, digest, since, until))
+
+    return Watching(book, Samples(settings.models / samples.FILE), became)
 
 
 def _told_to_stop() -> threading.Event:

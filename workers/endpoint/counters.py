@@ -110,10 +110,16 @@ class Counters:
 
     def hours(self, before: datetime) -> list[Hour]:
         """Return what was counted in the hours that ended by `before`, the oldest first."""
-        last = format_time(before.replace(minute=0, second=0, microsecond=0))
-        sql = "SELECT key, model, hour, calls, tokens FROM hour WHERE hour < ? ORDER BY hour, key, model"
+        return self._hours("<", before.replace(minute=0, second=0, microsecond=0))
+
+    def since(self, hour: datetime) -> list[Hour]:
+        """Return what was counted from the beginning of an hour on."""
+        return self._hours(">=", hour)
+
+    def _hours(self, which: str, hour: datetime) -> list[Hour]:
+        sql = f"SELECT key, model, hour, calls, tokens FROM hour WHERE hour {which} ? ORDER BY hour, key, model"  # noqa: S608
         with self._lock:
-            rows = self._tx.execute(sql, (last,)).fetchall()
+            rows = self._tx.execute(sql, (format_time(hour),)).fetchall()
         names = ("key", "model", "hour", "calls", "tokens")
         return [Hour(**dict(zip(names, row, strict=True))) for row in rows]
 

@@ -19,12 +19,13 @@ import uvicorn
 
 from ledger.book import utc_now
 from workers import apikeys
-from workers.endpoint import counters, keytable
+from workers.endpoint import counters, keytable, outcomes
 from workers.endpoint import table as routetable
 from workers.endpoint.counters import Counters
 from workers.endpoint.following import Follower
 from workers.endpoint.keys import TableKeys
 from workers.endpoint.keytable import KeyTable
+from workers.endpoint.outcomes import Outcomes
 from workers.endpoint.routes import Routes
 from workers.endpoint.server import Endpoint
 from workers.endpoint.settings import EndpointSettings
@@ -50,12 +51,13 @@ def run_endpoint(models: Path, settings: EndpointSettings, say: Callable[[str], 
     table.prepare()
     follower = Follower(models / routetable.FILE, routes, models / BEATS)
     keys = TableKeys(table, tokens, utc_now, secret=apikeys.house_secret(models / apikeys.HOUSE))
-    endpoint = Endpoint(keys, routes, tokens, utc_now, most_bytes=settings.body_kib * 1024)
+    became = Outcomes(models / outcomes.FILE)
+    endpoint = Endpoint(keys, routes, tokens, utc_now, outcomes=became, most_bytes=settings.body_kib * 1024)
     server = _server(endpoint, settings)
     say(f"The endpoint answers at {settings.url or _address(settings, listener)}")
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(_serve(server, listener, follower))
+            runner.run(_serve(server, listener, follower, became))
     finally:
         follower.leave()
         listener.close()
@@ -118,13 +120,14 @@ def _server(endpoint: Endpoint, settings: EndpointSettings) -> _Server:
     )
 
 
-async def _serve(server: _Server, listener: socket.socket, follower: Follower) -> None:
+async def _serve(server: _Server, listener: socket.socket, follower: Follower, became: Outcomes) -> None:
     """Serve with the table of the moment, and note it until the last answer has ended."""
     follower.look()
-    beside = asyncio.create_task(follower.run())
+    beside = asyncio.gather(follower.run(), became.run())
     try:
         await server.serve([listener])
     finally:
         beside.cancel()
         with suppress(asyncio.CancelledError):
             await beside
+        became.write()

@@ -7,8 +7,8 @@ what was made until then. Answers are passed on as they come.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -30,6 +30,7 @@ from workers.endpoint.errors import CallError
 from workers.endpoint.events import events
 from workers.endpoint.holders import Holder, Keys
 from workers.endpoint.metering import Meter
+from workers.endpoint.outcomes import Hearing, Outcomes
 from workers.endpoint.routes import Routes, Upstream
 
 logger = structlog.get_logger(__name__)
@@ -59,11 +60,22 @@ class Flight:
     holder: Holder
     upstream: Upstream
     meter: Meter = field(init=False)
+    hearing: Hearing = field(init=False)
     sent: bool = False
     refused: bool = False
 
     def __post_init__(self) -> None:
-        self.meter = Meter(self.call)
+        self.meter, self.hearing = Meter(self.call), Hearing(self.call)
+
+    @property
+    def place(self) -> str:
+        """What it was routed by, such as `fraud-detector@production`."""
+        return self.holder.place(self.call.model)
+
+    def hear(self, piece: dict[str, Any]) -> None:
+        """Take note of an answer, or of a piece of one."""
+        self.meter.hear(piece)
+        self.hearing.hear(piece)
 
     @property
     def budgets(self) -> tuple[str, ...]:
@@ -76,6 +88,7 @@ class Endpoint:
 
     Args:
         clock: the time, for the hour that a call is counted in.
+        outcomes: counts what became of calls.
         most_bytes: of a body.
     """
 
@@ -86,11 +99,12 @@ class Endpoint:
         counters: Counters,
         clock: Callable[[], datetime],
         *,
+        outcomes: Outcomes | None = None,
         most_bytes: int = BODY,
         silent_s: float = SILENT_S,
     ) -> None:
         self._keys, self._routes, self._counters, self._clock = keys, routes, counters, clock
-        self._most_bytes, self._silent_s = most_bytes, silent_s
+        self._most_bytes, self._silent_s, self._outcomes = most_bytes, silent_s, outcomes
         self._client: aiohttp.ClientSession | None = None
 
     def app(self) -> Starlette:
@@ -155,6 +169,9 @@ class Endpoint:
     def _settle(self, flight: Flight) -> None:
         """Charge what was used; nothing where the server never began."""
         most = flight.call.most
+        if self._outcomes is not None:
+            at = self._clock().timestamp()
+            self._outcomes.note(flight.place, flight.upstream.version, flight.hearing, at)
         if not flight.sent or flight.refused:
             self._counters.give_back(flight.budgets, most)
             return
@@ -167,10 +184,11 @@ class Endpoint:
         async with AsyncExitStack() as stack:
             stack.callback(self._settle, flight)
             stack.enter_context(self._routes.fly(flight.upstream))
-            answer = await self._send(flight)
-            stack.callback(answer.close)
-            if not flight.call.stream or answer.status != HTTPStatus.OK:
-                return await _whole(flight, answer)
+            with _heard(flight):
+                answer = await self._send(flight)
+                stack.callback(answer.close)
+                if not flight.call.stream or answer.status != HTTPStatus.OK:
+                    return await _whole(flight, answer)
             return _Stream(_pieces(flight, answer), _headers(flight), stack.pop_all())
 
     async def _send(self, flight: Flight) -> aiohttp.ClientResponse:
@@ -191,6 +209,17 @@ class Endpoint:
         refused = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
         flight.refused = refused or HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
         return answer
+
+
+@contextmanager
+def _heard(flight: Flight) -> Iterator[None]:
+    """Note whether a call that is not answered was refused by its server, or failed."""
+    try:
+        yield
+    except CallError as error:
+        flight.hearing.refused = error.status in _TOLD
+        flight.hearing.failed = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        raise
 
 
 class _Stream(StreamingResponse):
@@ -226,7 +255,7 @@ async def _whole(flight: Flight, answer: aiohttp.ClientResponse) -> Response:
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise CallError(502, "server_failed", _FAILED) from error
     if answer.status == HTTPStatus.OK and isinstance(body, dict):
-        flight.meter.hear(body)
+        flight.hear(body)
         return _json(_renamed(flight, body), headers=_headers(flight))
     if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
         raise CallError(503, "server_away", _AWAY)
@@ -261,14 +290,14 @@ async def _pieces(flight: Flight, answer: aiohttp.ClientResponse) -> AsyncIterat
                 yield _DONE
                 return
             piece = _object(data)
-            flight.meter.hear(piece)
+            flight.hear(piece)
             told = _told(flight, piece)
             if told is not None:
                 yield b"data: " + orjson.dumps(told) + b"\n\n"
-        yield _error(_FAILED)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         logger.warning("a stream was cut", model=flight.call.model, error=type(error).__name__)
-        yield _error(_FAILED)
+    flight.hearing.failed = True
+    yield _error(_FAILED)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -281,6 +310,7 @@ def _object(data: bytes) -> dict[str, Any]:
 def _told(flight: Flight, piece: dict[str, Any]) -> dict[str, Any] | None:
     """Return a piece as its caller asked for it: usage only at the end, and only for who wanted it; None for nothing."""
     if "error" in piece:
+        flight.hearing.failed = True
         return CallError(502, "server_failed", _FAILED).body()
     last = not piece.get("choices")
     if last and not flight.call.usage:

@@ -22,6 +22,7 @@ from workers.models import ran_cli, telling
 from workers.models.errors import WeightsError
 from workers.models.registering import check_version, register, served_model
 from workers.models.weights import WeightStore
+from workers.serving import top_cli
 from workers.settings import HouseSettings
 
 app = typer.Typer(
@@ -140,6 +141,31 @@ def at(
     else:
         answer.tell(console)
     raise typer.Exit(answer.status)
+
+
+@app.command(
+    epilog=f"Examples:  quartermaster models top{_EXAMPLES}quartermaster models top --every 5{_EXAMPLES}"
+    "quartermaster models top --json | jq .versions"
+)
+def top(
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 2.0,
+    as_json: _Json = False,
+    folder: _Home = None,
+) -> None:
+    """Show what is served now and how it does: queues, latencies, KV cache, tokens by team. Ctrl-C ends it.
+
+    The keeper reads the servers' own figures every ten seconds; a version that left its profile says so.
+    """
+    settings = _settings(folder)
+    book = _book(settings)
+    try:
+        look = top_cli.looking(book, settings.models)
+        if as_json:
+            _print_json(look().json())
+        else:
+            top_cli.show(look, Console(), every)
+    finally:
+        book.store.close()
 
 
 def parse_moment(text: str) -> datetime:

@@ -44,6 +44,14 @@ def idle(port: int) -> bool:
     return bool(busy) and all(float(each) == 0 for each in busy)
 
 
+def metrics(port: int) -> str:
+    """Return its own figures as text; raises ValueError when it gives none."""
+    status, body = _ask(port, "GET", "/metrics", timeout_s=HEALTH_S)
+    if status != 200:  # noqa: PLR2004
+        raise ValueError("no figures")
+    return body.decode()
+
+
 def answer(port: int, key: str, served: str, case: Case) -> Answer:
     """Return what it says to a case; raises EvaluationError when it does not answer, or not with words."""
     body = json.dumps({"model": served, **case.body()}).encode()

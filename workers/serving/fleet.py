@@ -49,6 +49,10 @@ class Fleet:
         found = (each for each in self._known.values() if each.line == line and each.name not in self._ending)
         return tuple(sorted(found, key=lambda each: each.number))
 
+    def all(self) -> tuple[Server, ...]:
+        """Return every server that is noted and not being ended."""
+        return tuple(server for server in self._known.values() if server.name not in self._ending)
+
     def look(self, now: float, ready_s: float) -> None:
         """Look at every server, side by side."""
         before = [server for server in self._known.values() if server.name not in self._ending]

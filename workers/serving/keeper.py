@@ -33,6 +33,7 @@ from workers.serving.record import Record
 from workers.serving.shares import shares_of
 from workers.serving.steps import Seen, next_state, way_back
 from workers.serving.view import View
+from workers.serving.watching import Watching
 
 logger = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class Place:
         nudge: asks a worker to attend to a request.
         alone_on: lets nobody else change what answers for a resource meanwhile.
         ready_s: how long a server may take to be healthy.
+        watching: reads the servers' figures; None for nobody.
         clock: seconds since the epoch.
     """
 
@@ -58,6 +60,7 @@ class Place:
     nudge: Callable[[int], None]
     alone_on: Callable[[str], AbstractContextManager[None]]
     ready_s: float
+    watching: Watching | None = None
     clock: Callable[[], float] = time.time
 
 
@@ -87,11 +90,17 @@ class Keeper:
             _alone(order.line.name, partial(self._fleet.start, order, view))
         _alone("route", partial(self._fleet.route, view))
         self._fleet.tend(view)
+        _alone("figures", partial(self._watch, view))
 
     def end_all(self) -> None:
         """End every server; the next keeper starts again what is still ordered."""
         self._jobs.end()
         self._fleet.end_all()
+
+    def _watch(self, view: View) -> None:
+        if self._at.watching is not None:
+            places = {place: frozenset(share.digest for share in view.shares(place)) for place in view.table.routes}
+            self._at.watching.look(view.now, self._fleet.all(), places)
 
     def _view(self, now: float) -> View:
         orders = {order.key: order for order in self._orders.orders()}

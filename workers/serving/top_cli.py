@@ -1,0 +1,91 @@
+"""`quartermaster models top`: what is served now, and how it does, kept up to date in the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.live import Live
+
+from ledger.book import Book
+from workers.endpoint import counters
+from workers.endpoint.counters import Counters
+from workers.serving import samples
+from workers.serving.samples import Samples
+from workers.serving.top import Line, lines_of, table, tokens_by_team
+
+WINDOW_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is so at one moment."""
+
+    now: datetime
+    lines: list[Line]
+    teams: list[tuple[str, int, int]]
+
+    def json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        teams = [{"team": team, "calls": calls, "tokens": tokens} for team, calls, tokens in self.teams]
+        return {"at": self.now.isoformat(), "versions": [line.json() for line in self.lines], "tokens_by_team": teams}
+
+
+def looking(book: Book, models: Path) -> Callable[[], Look]:
+    """Return a function that looks now.
+
+    Args:
+        models: the folder of served models.
+    """
+
+    def look() -> Look:
+        now = datetime.now(UTC)
+        at = now.timestamp()
+        spans = Samples(models / samples.FILE).spans(at - WINDOW_S, at) if (models / samples.FILE).exists() else []
+        names = {span.place.partition("@")[0] for span in spans}
+        return Look(
+            now=now, lines=lines_of(spans, {name: book.model(name) for name in names}), teams=_teams(book, models, now)
+        )
+
+    return look
+
+
+def show(look: Callable[[], Look], console: Console, every_s: float) -> None:
+    """Show it until Ctrl-C; once where nobody watches."""
+    if not console.is_terminal:
+        console.print(_shown(look()))
+        return
+    with Live(_shown(look()), console=console, auto_refresh=False, screen=True) as live, suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(every_s)
+            live.update(_shown(look()), refresh=True)
+
+
+def _shown(look: Look) -> Any:
+    return table(look.lines, look.teams, look.now, WINDOW_S)
+
+
+def _teams(book: Book, models: Path, now: datetime) -> list[tuple[str, int, int]]:
+    """What was used in this hour, by the team that pays."""
+    if not (models / counters.FILE).exists():
+        return []
+    with _counters(models / counters.FILE) as table_:
+        hours = table_.since(now.replace(minute=0, second=0, microsecond=0))
+    return tokens_by_team(hours, {hour.key: _team(book, hour.key) for hour in hours})
+
+
+def _team(book: Book, key: str) -> str:
+    request = book.request(int(key)) if key.isdecimal() else None
+    return request.decision.team.removeprefix("team:") if request is not None and request.decision is not None else ""
+
+
+@contextmanager
+def _counters(path: Path) -> Iterator[Counters]:
+    with closing(Counters(path)) as opened:
+        yield opened
