@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from slack_bolt import App
 
 from bot.desk import Desk
+from bot.drifting import DUTY as DRIFT
+from bot.drifting import Drifting
 from bot.front import Front
 from bot.house import House
 from bot.listeners import buttons, commands, home, messages, views
@@ -64,10 +66,22 @@ def build_app(
     notifier.duties |= {STRICTER: stricter.tell, RULES: stricter.look}
     notifier.beside.append(stricter.notice)
     notifier.rounds.append(stricter.begin)
-    notifier.duties[ROUTED] = WaysBack(desk, slack, tables, notifier.voice).tell
+    back, drifting = WaysBack(desk, slack, tables, notifier.voice), Drifting(desk, slack, tables)
+    notifier.duties[DRIFT] = drifting.tell
+    notifier.duties[ROUTED] = _each(back.tell, drifting.tell)
     front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
     front.have_answered = ask
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):
         surface.register(app, front)
     return DeskApp(app=app, notifier=notifier, tables=tables, front=front)
+
+
+def _each(*duties: Callable[[str], None]) -> Callable[[str], None]:
+    """Return the duty that is all of them."""
+
+    def pay(name: str) -> None:
+        for duty in duties:
+            duty(name)
+
+    return pay

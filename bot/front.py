@@ -17,6 +17,7 @@ from bot.manners.base import Spot
 from bot.manners.forms import Forms
 from bot.manners.home import Home
 from bot.manners.mending import Mending
+from bot.manners.returning import Returning
 from bot.manners.typed import number_in
 from bot.notify import Notifier
 from bot.slack import Slack
@@ -25,7 +26,7 @@ from bot.tables import Tables
 __all__ = ["Front", "Spot", "number_in"]
 
 
-class Front(Forms, Home, Mending):
+class Front(Forms, Home, Mending, Returning):
     """The desk's manners. One a process, shared by listeners.
 
     Args:

@@ -32,6 +32,8 @@ WATCHED: Final = {
     "watch.closed": "shut",
     "policy.published": "rules",
     "model.routed": "routed",
+    "model.drifted": "drift",
+    "model.recovered": "drift",
     **dict.fromkeys(("question.asked", "question.answered", "question.unanswered"), "question"),
 }
 """Entries that are no request's, and the duty that each is: side doors, rules that were adopted, ways back,

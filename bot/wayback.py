@@ -33,7 +33,7 @@ class WaysBack:
         request = self._desk.book.request(before.request) if before is not None and before.request is not None else None
         if routing.request is not None or before is None or request is None or request.status is not Status.DONE:
             return  # what was taken back before it was done says so on its own card
-        for slack in self._concerned(name, request):
+        for slack in concerned(self._desk, name, request):
             viewer = self._desk.subject(slack)
             key = f"{DUTY}:{seq}:{viewer}"
             known = self._tables.message(key)
@@ -41,13 +41,14 @@ class WaysBack:
                 message = words(name, routing, before, request)
                 self._slack.show(key, request.number, viewer or "", self._slack.direct(slack), "", message)
 
-    def _concerned(self, model: str, request: Request) -> tuple[str, ...]:
-        """Return the Slack ids of who had asked for what gave way, and of the leads of the team that owns the model."""
-        asker = self._desk.slack(request.asker)
-        policy = self._desk.policy()
-        owner, roles = policy.catalogue.models[model].owner, policy.snapshot.roles
-        leads = (person.removeprefix("user:") for person in roles.people() if (LEAD, owner) in roles.roles(person))
-        return tuple(dict.fromkeys((*((asker,) if asker else ()), *leads)))
+
+def concerned(desk: Desk, model: str, request: Request | None) -> tuple[str, ...]:
+    """Return the Slack ids of who deployed a version by a request, and of the leads of the team that owns the model."""
+    asker = desk.slack(request.asker) if request is not None else None
+    policy = desk.policy()
+    owner, roles = policy.catalogue.models[model].owner, policy.snapshot.roles
+    leads = (person.removeprefix("user:") for person in roles.people() if (LEAD, owner) in roles.roles(person))
+    return tuple(dict.fromkeys((*((asker,) if asker else ()), *leads)))
 
 
 def replaced(model: Model, routing: Routing) -> Routing | None:

@@ -10,6 +10,7 @@ from slack_bolt import Ack, App
 
 from bot.blocks import extending, extension, refusals
 from bot.blocks.door import Where
+from bot.blocks.drift import ROLL_BACK
 from bot.blocks.home import Place, export_modal
 from bot.blocks.parts import Ref
 from bot.blocks.stricter import KEEP, Asked
@@ -69,6 +70,15 @@ def _who(body: Body) -> str:
 
 def _nothing(front: Front, body: Body, value: str, spot: Spot) -> None:
     del front, body, value, spot
+
+
+# -- reports of models ----------------------------------------------------------------------------------------------
+
+
+def _roll_back(front: Front, body: Body, place: str, spot: Spot) -> None:
+    """The request's card comes under the report that was tapped."""
+    under = (body.get("message") or {}).get("ts", "")
+    front.roll_back(_who(body), place, Spot(channel=spot.channel, thread=under, inside=under))
 
 
 # -- drafts ---------------------------------------------------------------------------------------------------------
@@ -284,6 +294,7 @@ _HANDLERS: Final[dict[str, _Handle]] = {
     "qm_deny": _in_modal("deny"),
     "qm_revoke": _in_modal("revoke"),
     KEEP: _keep,
+    ROLL_BACK: _roll_back,
     "qm_release": _verb("release"),
     extension.EXTEND: _extend,
     f"{extension.EXTEND}_first": _extend,

@@ -2,56 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from bot_stage import cards, stage, text_of
-from conftest import RULES
-from served_world import LISTED, SERVED
+from models_stage import OLD, STREAM, append, deployed, served
 
-from ledger.book import Write
-from ledger.nouns import DeployForm, Enforcement, Receipt
-from ledger.streams.model import Registered, Routed, Share
-from ledger.streams.request import Dispatched, Done, Request
-from policies.catalogue import FILE
-from policies.decide import Policy
-from policies.inforce import adopt
+from ledger.streams.model import Routed, Share
 
-__all__ = ["stage"]
-OLD, NEW = ("sha256:" + each * 64 for each in "ab")
-STREAM, PLACE = "model:fraud-detector", "deploy:fraud-detector@dev"
+__all__ = ["deployed", "served", "stage"]
 DIED = "Its server ran out of memory."
-
-
-def append(stage, stream, *entries):
-    book = stage.house.book
-    state = book.state(stream)
-    return Write(stream=stream, expected=state.version if state else 0, entries=entries, actor="svc:worker")
-
-
-@pytest.fixture
-def deployed(stage):
-    """Mira deployed version 2 over version 1."""
-    folder = stage.house.home / "policies"
-    (folder / FILE).write_text((RULES / FILE).read_text().replace(LISTED, "") + SERVED)
-    adopt(stage.house.book, Policy.load(folder), actor="os:me", why="a model is served")
-    book = stage.house.book
-    book.append(append(stage, STREAM, *(Registered(version=v, digest=d, size=1) for v, d in (("1", OLD), ("2", NEW)))))
-    for version, digest in (("1", OLD), ("2", NEW)):
-        form = DeployForm(resource=PLACE, model="fraud-detector", version=version, environment="dev", digest=digest)
-        request = stage.made.front.desk.submit("U01MIRA", form, purpose="", said="")
-        assert isinstance(request, Request)
-        carry_out(stage, request)
-    return request
-
-
-def carry_out(stage, request):
-    given = Dispatched(
-        generation=1, grant_key="0" * 32, form_digest=request.form_digest, not_after=None, executor="vllm", devices=()
-    )
-    stage.house.book.append(append(stage, f"request:{request.number}", given))
-    share = Share(version=request.form.version, digest=request.form.digest, percent=100)
-    routed = Routed(environment="dev", shares=(share,), request=request.number, why="")
-    done = Done(generation=1, receipt=Receipt(executor="vllm", enforcement=Enforcement.ENFORCED))
-    stage.house.book.append(append(stage, STREAM, routed), append(stage, f"request:{request.number}", done))
 
 
 def told(person):

@@ -1,0 +1,61 @@
+"""A version that left its profile: what was expected and what was seen, with the way back; closed in place when it is well."""
+
+from __future__ import annotations
+
+from bot.blocks.parts import Message, actions, button, context, section
+from bot.blocks.words import shown
+from ledger.streams.model import Drifted, Recovered, Routing
+
+ROLL_BACK = "qm_roll_back"
+_WORDS = {
+    "first_token_p95_ms": ("The first token takes", "ms", 1),
+    "between_tokens_p95_us": ("From one token to the next it takes", "ms", 1000),
+    "refused_permille": ("Refused are", "% of its calls", 10),
+    "failed_permille": ("Failed are", "% of its calls", 10),
+    "unfit_permille": ("Of another shape than was asked for are", "% of its answers", 10),
+}
+"""How each figure is said: its beginning, its unit, and what it is divided by."""
+
+
+def place_of(model: str, drift: Drifted | Recovered) -> str:
+    """Return where it happens, such as `fraud-detector@production`."""
+    return f"{model}@{drift.environment}"
+
+
+def drifted(model: str, version: str, drift: Drifted, seq: int, *, back: bool) -> Message:
+    """Say what is wrong; `back` is whether there is a version to go back to."""
+    head = f"{model} {version} in {drift.environment} is not as it was"
+    text = f":chart_with_upwards_trend: *{shown(head)}.*\n{_said(drift)}"
+    rest = (actions(button(ROLL_BACK, "Roll back", place_of(model, drift), "danger")),) if back else ()
+    return Message(text=head, blocks=(section(text), *rest, _found(seq)))
+
+
+def recovered(model: str, version: str, drift: Drifted, now: Recovered, seq: int) -> Message:
+    """Say that it is well again."""
+    head = f"{model} {version} in {drift.environment} is as it was again"
+    change = f"{_amount(drift.figure, now.seen)} now, and was {_amount(drift.figure, drift.seen)}."
+    text = f":white_check_mark: *{shown(head)}.*\n{change}"
+    return Message(text=head, blocks=(section(text), _found(seq)))
+
+
+def replaced(model: str, version: str, drift: Drifted, routing: Routing, seq: int) -> Message:
+    """Say that it answers nobody any more."""
+    names = ", ".join(share.version for share in routing.shares)
+    head = f"{model} {version} answers in {drift.environment} no more"
+    text = f":rewind: *{shown(head)}.* Version {shown(names)} does. {_said(drift)}"
+    return Message(text=head, blocks=(section(text), _found(seq)))
+
+
+def _said(drift: Drifted) -> str:
+    begin = _WORDS.get(drift.figure, (shown(drift.figure), "", 1))[0]
+    of = " for 19 of 20 requests" if "p95" in drift.figure else ""
+    return f"{begin} {_amount(drift.figure, drift.seen)}{of}; {_amount(drift.figure, drift.expected)} is its profile."
+
+
+def _amount(figure: str, value: int) -> str:
+    _, unit, by = _WORDS.get(figure, ("", "", 1))
+    return f"{value / by:,.{0 if by == 1 else 1}f} {unit}".strip() if by else f"{value:,}"
+
+
+def _found(seq: int) -> dict[str, object]:
+    return context("The last five minutes, by the servers' own figures", f"ledger entry {seq:,}")
