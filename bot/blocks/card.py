@@ -11,7 +11,7 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, fiel
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, amount, code, duration, shown, tokens
 from bot.tables.messages import Nudges
-from ledger.nouns import DoorForm, GpuForm, KeyForm, Receipt, Usage
+from ledger.nouns import AdapterForm, DoorForm, GpuForm, KeyForm, Receipt, Usage
 from ledger.streams.halt import Stop
 from ledger.streams.request import Request, Status
 
@@ -149,7 +149,7 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
         return [button("qm_accept", "Accept", value, "primary"), withdraw]
     if request.status is Status.WAITING:
         first = [button("qm_remind", "Remind", value)] if remind else []
-        edit = [] if isinstance(request.form, DoorForm) else [button("qm_edit_request", "Edit", value)]
+        edit = [] if isinstance(request.form, DoorForm | AdapterForm) else [button("qm_edit_request", "Edit", value)]
         return [*first, *edit, withdraw]
     if request.status in {Status.APPROVED, Status.QUEUED}:
         return [withdraw]
@@ -158,12 +158,12 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
     if request.status is Status.DENIED:
         return _after_denial(request, value)
     style = "primary" if request.status in {Status.FAILED, Status.LAPSED, Status.MISSED} else ""
-    again = request.status in _AGAIN and not isinstance(request.form, DoorForm)
+    again = request.status in _AGAIN and not isinstance(request.form, DoorForm | AdapterForm)
     return [button("qm_again", "Ask again", value, style)] if again else []
 
 
 def _after_denial(request: Request, value: str) -> list[Block]:
-    if isinstance(request.form, DoorForm):
+    if isinstance(request.form, DoorForm | AdapterForm):
         return [button("qm_why", "Why", value)] if request.ended_by is None else []
     if request.ended_by is None:
         return [button("qm_edit_request", "Edit and ask again", value), button("qm_why", "Why", value)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from bot.intake.adapters import adapter_wish
 from bot.intake.grammar import read
 from bot.intake.kept import Kept
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
@@ -43,10 +44,17 @@ class Other:
     """Not a request for something: a verb about a request, a question, or nothing."""
 
     reading: Reading
+    words: str = ""
+    """What is to be said to it, where that is known already."""
 
 
 def understand(text: str, *, now: datetime, catalogue: Catalogue, person: str = "") -> Understood | Unclear | Other:
     """Return what `text` asks for; nothing is guessed, and who asks is never taken from it."""
+    adapter = adapter_wish(text, catalogue)
+    if isinstance(adapter, str):
+        return Other(reading=Reading(intent=Intent.OTHER, text=text), words=adapter)
+    if adapter is not None:
+        return Understood(form=adapter, purpose="")
     reading = read(text, now=now, vocabulary=_VOCABULARIES.of(catalogue), sender=person)
     return form_from(reading, catalogue, now)
 

@@ -48,6 +48,8 @@ class Asking(Manners):
         elif isinstance(heard, Unclear):
             kind = KINDS[heard.reading.intent]
             self._keep(slack, spot, key, said_at, form=None, kind=kind, said=text)
+        elif heard.words:
+            self.say(slack, spot, heard.words)
         else:
             self.typed(slack, heard.reading, text, spot)
 
