@@ -100,7 +100,7 @@ def _unknown(item: ModelItem, adapter: str) -> str:
 
 def _named(said: str, known: Mapping[str, tuple[str, ...]]) -> str | None:
     """Return the one name that is meant by its own spelling or an alias, None for no other."""
-    plain = said.strip("`\"'").casefold()
+    plain = said.strip("`\"'.,;!?").casefold()
     return next((name for name, also in known.items() if plain in {each.casefold() for each in (name, *also)}), None)
 
 

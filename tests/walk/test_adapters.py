@@ -67,7 +67,7 @@ class AdapterWorld(ServedWorld):
         (server,) = self.site.alive()
         path = str(self.site.store.load(self.add("other", "other")).path)
         headers = {"authorization": f"Bearer {server.key}"}
-        body = {"lora_name": name, "lora_path": path}
+        body = {"lora_name": name, "lora_path": path, "load_inplace": True}
         httpx.post(f"{server.url}/v1/load_lora_adapter", json=body, headers=headers).raise_for_status()
 
     def scan(self):
@@ -194,6 +194,13 @@ def test_an_adapter_that_nobody_approved_is_found_and_taken_away_by_request(serv
     assert served.now(request).status is Status.DONE, served.now(request).why
     assert served.scan() == ()
     assert [row.served for row in served.site.rows(TONE)] == [f"legal-tone@{short(served.digest)}"]
+
+
+def test_another_adapter_under_an_approved_name_is_found(served):
+    served.load()
+    served.smuggle(f"legal-tone@{short(served.digest)}")
+    (finding,) = served.scan()
+    assert finding.fault is Fault.UNEXPLAINED
 
 
 WORDS = {

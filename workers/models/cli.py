@@ -55,6 +55,7 @@ def add(
     """Copy the weights of a version into the store, and enter its digest in the ledger.
 
     A version that exists may be registered anew with other weights: what was asked for before keeps the ones it named.
+    With --adapter the folder holds a LoRA adapter (adapter_config.json and adapter_model.safetensors).
     """
     settings = _settings(folder)
     served_model(load_catalogue(settings.policies_folder), model)
