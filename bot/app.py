@@ -10,6 +10,7 @@ from slack_bolt import App
 from bot.desk import Desk
 from bot.front import Front
 from bot.house import House
+from bot.intake.model.reader import Reader
 from bot.listeners import buttons, commands, home, messages, views
 from bot.notify import Notifier
 from bot.outages import DUTY as OUTAGE
@@ -34,7 +35,13 @@ class DeskApp:
 
 
 def build_app(
-    settings: SlackSettings, house: House, nudge: Callable[[int], None], *, simulate: bool, admin_channel: str = ""
+    settings: SlackSettings,
+    house: House,
+    nudge: Callable[[int], None],
+    *,
+    simulate: bool,
+    admin_channel: str = "",
+    reader: Reader | None = None,
 ) -> DeskApp:
     """Return the desk's app on one house."""
     client = web_client(settings.bot_token, settings.api_url or None)
@@ -53,7 +60,7 @@ def build_app(
     notifier.duties |= {STRICTER: stricter.tell, RULES: stricter.look}
     notifier.beside.append(stricter.notice)
     notifier.rounds.append(stricter.begin)
-    front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
+    front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel, reader=reader)
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):
         surface.register(app, front)

@@ -121,6 +121,14 @@ def clock() -> None:
     run_clock(settings, settings.broker_url, simulate=bool(os.environ.get("QM_SIMULATE")))
 
 
+@app.command(epilog="Example:  quartermaster doctor")
+def doctor() -> None:
+    """Say what is set and does not work; exit 1 when something does not."""
+    from bot.doctor import examine
+
+    raise typer.Exit(examine(Console()))
+
+
 def _with_broker() -> HouseSettings:
     settings = HouseSettings()
     if not settings.broker_url:

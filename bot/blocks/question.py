@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from bot.blocks.parts import Block, Message, actions, button, context, header, menu, option, section
@@ -14,7 +15,10 @@ from policies.catalogue import Catalogue
 MOST_MENUS: Final = 3
 NOW: Final = "now"
 ALL: Final = "*"
+NOT_SAID: Final = "-"
+YES: Final = "yes"
 _WORDS: Final = {
+    "kind": "what it is",
     "gpu_type": "which GPU type",
     "gpu_count": "how many GPUs",
     "duration_s": "for how long",
@@ -26,7 +30,12 @@ _WORDS: Final = {
     "model": "which model",
     "version": "which version",
     "environment": "which environment",
+    "replicas": "how many replicas",
+    "strategy": "which strategy",
+    "canary_percent": "how many percent",
+    "rollback": "back to an earlier version",
 }
+_KINDS: Final = {"gpu": "GPU time", "data": "Data access", "deploy": "A deployment"}
 _ORDER: Final = tuple(_WORDS)
 _MENTION: Final = re.compile(r"^\s*<@[^>]*>\s*")
 _NUMBERS: Final = {1: "One thing is", 2: "Two things are", 3: "Three things are"}
@@ -35,9 +44,20 @@ _HOURS: Final = (1, 2, 4, 8, 24, 72, 168)
 
 
 def question(
-    draft_id: str, said: str, slots: Mapping[str, Any], doubts: tuple[Doubt, ...], kind: str, voice: Voice
+    draft_id: str,
+    said: str,
+    slots: Mapping[str, Any],
+    doubts: tuple[Doubt, ...],
+    kind: str,
+    voice: Voice,
+    *,
+    note: str = "",
 ) -> Message:
-    """Return what is not clear, with a menu for each doubtful value where there are candidates for all of them."""
+    """Return what is not clear, with a menu for each doubtful value where there are candidates for all of them.
+
+    Args:
+        note: how it was read, where that is to be known; a sentence of its own.
+    """
     doubts = tuple(sorted(doubts, key=lambda doubt: _ORDER.index(doubt.slot) if doubt.slot in _ORDER else len(_ORDER)))
     asked = list(dict.fromkeys(doubt.slot for doubt in doubts))
     many = _NUMBERS.get(len(asked), f"{len(asked)} things are")
@@ -49,10 +69,10 @@ def question(
     reasons = " ".join(dict.fromkeys(filter(None, (_reason(doubt) for doubt in doubts))))
     words = ", ".join(_WORDS.get(slot, slot.replace("_", " ")) for slot in asked)
     blocks = (
-        header(partly(kind, slots, voice)),
+        header("Your request" if "kind" in asked else partly(kind, slots, voice)),
         section(f":question: *{many} not clear:* {words}.{quoted}"),
         actions(*shown_menus, form, button("qm_discard", "Discard", draft_id), block=f"answer:{draft_id}"),
-        context(f"{reasons} Nothing is sent yet.".strip()),
+        context(f"{reasons} Nothing is sent yet.".strip(), note),
     )
     return Message(text=f"{many} not clear: {words}. Nothing is sent yet.", blocks=blocks)
 
@@ -121,12 +141,35 @@ def _counts(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
     return [option(str(count), str(count)) for count in given or _COUNTS]
 
 
-def _lengths(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
-    return [option(duration(hours * 3600), str(hours * 3600)) for hours in _HOURS]
+def _lengths(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+    given = [int(each) for each in doubt.candidates if doubt.reason is DoubtReason.TWO_READINGS]
+    return [option(duration(held), str(held)) for held in given or [hours * 3600 for hours in _HOURS]]
 
 
-def _start(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
-    return [option("As soon as it is approved", NOW)]
+def _start(doubt: Doubt, _: Mapping[str, Any], voice: Voice) -> list[Block]:
+    given = doubt.candidates if doubt.reason is DoubtReason.TWO_READINGS else ()
+    moments = [option(voice.at(datetime.fromisoformat(each)), each) for each in given]
+    return [*moments, option("As soon as it is approved", NOW)]
+
+
+def _kinds(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+    return [option(_KINDS[each], each) for each in doubt.candidates if each in _KINDS]
+
+
+def _either(unit: str) -> Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]:
+    """What one of two readers said, or that neither of it was meant."""
+
+    def offer(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+        if doubt.reason is not DoubtReason.TWO_READINGS:
+            return []
+        return [*(option(f"{each}{unit}", each) for each in doubt.candidates), option("Leave it open", NOT_SAID)]
+
+    return offer
+
+
+def _back(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+    known = doubt.reason is DoubtReason.TWO_READINGS
+    return [option("Yes, back to an earlier one", YES), option("No, a deployment", NOT_SAID)] if known else []
 
 
 def _names(table: Callable[[Catalogue], Mapping[str, Any]]) -> Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]:
@@ -161,6 +204,7 @@ def _versions(doubt: Doubt, slots: Mapping[str, Any], voice: Voice) -> list[Bloc
 
 
 _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]]] = {
+    "kind": _kinds,
     "gpu_type": _types,
     "gpu_count": _counts,
     "duration_s": _lengths,
@@ -172,6 +216,10 @@ _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]
     "model": _names(lambda catalogue: catalogue.models),
     "version": _versions,
     "environment": _names(lambda catalogue: catalogue.environments),
+    "replicas": _either(""),
+    "strategy": _either(""),
+    "canary_percent": _either(" %"),
+    "rollback": _back,
 }
 
 
@@ -186,6 +234,8 @@ def _reason(doubt: Doubt) -> str:
         return f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
     if doubt.reason is DoubtReason.COMPETING:
         return f"You named several{f': {names}' if names else ''}. One request at a time."
+    if doubt.reason is DoubtReason.TWO_READINGS:
+        return "Your words can be read in two ways."
     if doubt.reason is DoubtReason.PAST:
         return "That time is in the past. Give a later one."
     return ""

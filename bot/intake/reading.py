@@ -47,6 +47,8 @@ class DoubtReason(StrEnum):
     """Several values were said and none was taken back."""
     PAST = "past"
     """A time that is over."""
+    TWO_READINGS = "two_readings"
+    """The grammar and the model read something different; what each read are the candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ def number_in(text: str) -> int | None:
 class Typed(Asking, Extending, Knowing):
     """What people type."""
 
-    def typed(self, slack: str, reading: Reading, text: str, spot: Spot) -> None:
+    def typed(self, slack: str, reading: Reading, text: str, spot: Spot, note: str = "") -> None:
         """Do what words ask for that are no request, or say what can be asked."""
         number = reading.slots.get("request_id")
         if reading.intent in _VERBS and number is not None:
@@ -57,7 +57,8 @@ class Typed(Asking, Extending, Knowing):
             self.say(slack, spot, self.help(slack))
         else:
             known = reading.intent is not Intent.OTHER
-            self.say(slack, spot, refusals.NOT_BUILT if known else refusals.NOT_UNDERSTOOD)
+            words = refusals.NOT_BUILT if known else refusals.NOT_UNDERSTOOD
+            self.say(slack, spot, f"{words} {note}".strip())
 
     def act(self, slack: str, verb: str, number: int, spot: Spot) -> None:
         """Do a typed verb, and answer with the sentence that the card gives."""
