@@ -35,7 +35,7 @@ def read_back(
     cost = voice.cost(preview.form)
     text = ", ".join(part for part in (f"Please confirm: {what}", voice.when(preview.form), cost) if part)
     if preview.decision.permitted:
-        note = " ".join(part for part in (executor_note, heard) if part)
+        note = " · ".join(part for part in (executor_note, heard) if part)
         blocks = _permitted(draft_id, preview, purpose, voice, note)
         return Message(text=f"{text}. Nothing is sent yet.", blocks=(header(what), *blocks))
     denied = f"Policy would deny {what}: {preview.decision.why} Nothing is sent yet."

@@ -18,7 +18,7 @@ ALL: Final = "*"
 NOT_SAID: Final = "-"
 YES: Final = "yes"
 _WORDS: Final = {
-    "kind": "what it is",
+    "kind": "what you ask for",
     "gpu_type": "which GPU type",
     "gpu_count": "how many GPUs",
     "duration_s": "for how long",
