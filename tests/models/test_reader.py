@@ -87,10 +87,10 @@ def test_a_random_model_answers_in_the_schema_and_is_never_believed(tmp_path):
     flags = ("--api-key", KEY, "--max-model-len", "2048", "--structured-outputs-config", strict)
     with running(vllm(model(1), tmp_path / "log", *flags)) as server:
         assert examined(asked_of(server)).well
-        asked = ModelServer(asked_of(server).model_copy(update={"timeout_s": PATIENCE_S}))
-        for text in sentences()[:5]:
-            answer = asked.ask(body_of(mark(text, VOCABULARY), VOCABULARY, SCHEMA, "tiny"))
-            assert parse(answer, SCHEMA).kind in {"gpu", "data", "deploy", "none"}
+        with ModelServer(asked_of(server).model_copy(update={"timeout_s": PATIENCE_S})) as asked:
+            for text in sentences()[:5]:
+                answer = asked.ask(body_of(mark(text, VOCABULARY), VOCABULARY, SCHEMA, "tiny"))
+                assert parse(answer, SCHEMA).kind in {"gpu", "data", "deploy", "none"}
         said = outcomes_of(server)
     assert set(said) <= {Outcome.OFF, Outcome.NONSENSE, Outcome.AGREED, Outcome.ADDED, Outcome.DIFFERED}
     assert said.count(Outcome.OFF) < len(said) // 2
