@@ -52,7 +52,7 @@ def answered(
         by_model = tuple(slot for slot in heard.by_model if slot not in answers)
         heard = form_from(reading, catalogue, now)
         if isinstance(heard, Unclear):
-            name = next(name for name, intent in KINDS.items() if intent is reading.intent)
+            name = next((name for name, intent in KINDS.items() if intent is reading.intent), "")
             return Open(slots=reading.slots, doubts=heard.doubts, kind=name, by_model=by_model)
         if isinstance(heard, Understood):
             heard = replace(heard, by_model=by_model)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bot.intake.grammar import read
 from bot.intake.kept import Kept
-from bot.intake.model.proposal import NonsenseError, Proposal
+from bot.intake.model.proposal import KINDS, NonsenseError, Proposal
 from bot.intake.model.together import together
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
 from bot.intake.vocabulary import Vocabulary
@@ -77,7 +77,7 @@ def understand(
 
 def may_be_read_twice(reading: Reading) -> bool:
     """Whether a model is asked about a sentence: one wish for a thing, or nothing that the grammar understood."""
-    return reading.intent in {*ASKING, Intent.OTHER} and not reading.also and bool(reading.text)
+    return reading.intent in {*KINDS.values(), Intent.OTHER} and not reading.also and bool(reading.text)
 
 
 def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understood | Unclear | Other:

@@ -14,21 +14,20 @@ from bot.blocks.parts import Message
 from bot.blocks.second import second_line
 from bot.blocks.words import Voice
 from bot.errors import Reason, Refused
-from bot.intake.forms import Unclear, Understood, known_to, understand
-from bot.intake.grammar import read
+from bot.intake.forms import Unclear, Understood, understand
 from bot.intake.model.proposal import Second
 from bot.intake.reading import Intent, Reading
-from bot.manners.base import Manners, Spot
+from bot.manners.base import Spot
+from bot.manners.reading_along import ReadingAlong
 from bot.tables import Draft, State
 from bot.tables.drafts import DRAFT_LIFE, key_of
 from ledger.nouns import Form
 from ledger.streams.codec import digest
-from policies.catalogue import Catalogue
 
 KINDS: Final = {Intent.GPU_REQUEST: "gpu", Intent.DATA_REQUEST: "data", Intent.DEPLOY_REQUEST: "deploy"}
 
 
-class Asking(Manners):
+class Asking(ReadingAlong):
     """Hears, shows, and confirms."""
 
     def hear(self, slack: str, text: str, spot: Spot, key: str, now: datetime | None = None) -> None:
@@ -41,7 +40,7 @@ class Asking(Manners):
         said_at = now or self.house.book.clock()
         local = said_at.astimezone(self._voice(slack).zone)
         catalogue = self.desk.policy().catalogue
-        second = self._second(slack, text, local, catalogue)
+        second = self.read_along(slack, text, local, catalogue)
         heard = understand(text, now=local, catalogue=catalogue, person=slack, proposal=second.proposal)
         if isinstance(heard, Understood):
             self.ask(slack, heard.form, heard.purpose, text, spot, key, now=said_at, second=second)
@@ -50,15 +49,6 @@ class Asking(Manners):
             self._keep(slack, spot, key, said_at, form=None, kind=kind, said=text, second=second)
         else:
             self.typed(slack, heard.reading, text, spot, note=second_line(second, ()))
-
-    def _second(self, slack: str, text: str, now: datetime, catalogue: Catalogue) -> Second:
-        """Return what the model says of a sentence, counted; nothing where there is no model."""
-        if self.reader is None:
-            return Second()
-        reading = read(text, now=now, vocabulary=known_to(catalogue), sender=slack)
-        second = self.reader.second(text, reading, now=now, catalogue=catalogue, person=slack)
-        self.tables.tally(second.outcome)
-        return second
 
     def typed(self, slack: str, reading: Reading, text: str, spot: Spot, note: str = "") -> None:
         """Do what words ask for that are no request; `note` says how they were read, where that is to be known."""

@@ -82,9 +82,9 @@ def test_a_sentence_that_the_grammar_did_not_read_is_filled_and_every_slot_is_ma
     assert isinstance(heard(UNREAD), Other)
     asked = proposal("deploy", model=FRAUD, version="3.2.1", environment=("staging", "staging"))
     found = heard(UNREAD, asked)
-    assert found.form == DeployForm(
-        resource="deploy:fraud-detector@staging", model="fraud-detector", version="3.2.1", environment="staging", replicas=None, strategy=None, canary_percent=None, rollback=False
-    )  # fmt: skip
+    form = found.form
+    assert (form.resource, form.model, form.version) == ("deploy:fraud-detector@staging", "fraud-detector", "3.2.1")
+    assert (form.environment, form.replicas, form.rollback) == ("staging", None, False)
     assert set(found.by_model) == {"model", "version", "environment"}
     assert both(UNREAD, asked).outcome is Outcome.ADDED
 
