@@ -102,10 +102,12 @@ def test_a_slot_that_the_grammar_asks_about_stays_asked():
     asked = proposal("gpu", gpu_type=("a100", "a100-80gb"), gpu_count="4", duration="3 hours")
     assert asked_about(heard(text, asked)) == asked_about(heard(text))
     assert len(asked_about(heard(text))["gpu_type"]) == 2
-    text = "4 or rather not, 6 h100 for 3 hours, 8 h100"
-    asked = proposal("gpu", gpu_type=H100, gpu_count="8 h100", duration="3 hours")
+    text = "4 h100 for 3 hours or 6 h100"
+    asked = proposal("gpu", gpu_type=H100, gpu_count="6 h100", duration="3 hours")
     assert "gpu_count" in asked_about(heard(text))
     assert asked_about(heard(text, asked)) == asked_about(heard(text))
+    assert heard(text, asked).reading == heard(text).reading
+    assert heard(text, asked).by_model == ()
 
 
 def test_a_model_that_reads_no_request_changes_none():
