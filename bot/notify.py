@@ -18,9 +18,9 @@ from bot.blocks.words import Voice
 from bot.desk import Desk
 from bot.freezing import Freezing
 from bot.keeping import Keeping
+from bot.outages import LastLook
 from bot.slack import TROUBLE, Slack
 from bot.tables import Owed, Tables
-from workers.outages import Outages
 
 logger = structlog.get_logger(__name__)
 
@@ -34,11 +34,9 @@ TIDY_EACH: Final = timedelta(hours=1)
 class Notifier:
     """The loop that pays what is owed; `duties` says how, by the first word of a key."""
 
-    def __init__(
-        self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], outages: Outages
-    ) -> None:
+    def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], seen: LastLook) -> None:
         self._desk, self._tables, self._clock = desk, tables, clock
-        self._keeping = Keeping(desk, slack, tables, clock, outages)
+        self._keeping = Keeping(desk, slack, tables, clock, seen)
         self._tidied: datetime | None = None
         self.duties: dict[str, Callable[[str], None]] = {"request": self._request, "remind": self._request}
         self.duties["halt"] = Freezing(desk, slack, tables, self.voice, clock).show
