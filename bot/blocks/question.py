@@ -246,28 +246,40 @@ _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]
 
 
 def _reason(doubt: Doubt) -> str:
-    said = f"\u201c{shown(doubt.said, 60)}\u201d"
+    """Return what is wrong with what was said, empty where nothing was."""
+    say = _REASONS.get(doubt.reason)
+    if say is None:
+        return ""
     names = ", ".join(f"`{each}`" for each in doubt.candidates[:5])
-    match doubt.reason:
-        case DoubtReason.AMBIGUOUS if doubt.said:
-            reason = f"{said} matches {len(doubt.candidates)} names: {names}."
-        case DoubtReason.NOT_A_NUMBER:
-            reason = f"{said} is not a number I can use."
-        case DoubtReason.UNKNOWN_NAME:
-            reason = f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
-        case DoubtReason.COMPETING:
-            reason = f"You named several{f': {names}' if names else ''}. One request at a time."
-        case DoubtReason.NOTHING_BEFORE:
-            reason = f"Nothing answered in `{doubt.said}` before what answers there now: there is no way back."
-        case DoubtReason.NONE_YET:
-            reason = (
-                f"No version of `{doubt.said}` is registered yet. Whoever runs Quartermaster adds one: "
-                f"`quartermaster models add {doubt.said} VERSION DIRECTORY`."
-            )
-        case DoubtReason.TWO_READINGS:
-            reason = "Your words can be read in two ways."
-        case DoubtReason.PAST:
-            reason = "That time is in the past. Give a later one."
-        case _:
-            reason = ""
-    return reason
+    return say(doubt, f"\u201c{shown(doubt.said, 60)}\u201d", names)
+
+
+def _unknown(doubt: Doubt, said: str, names: str) -> str:
+    if doubt.slot == "version":
+        return f"There is no version {said}." + (f" There are: {names}." if names else "")
+    return f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
+
+
+def _none_yet(doubt: Doubt, _: str, __: str) -> str:
+    return (
+        f"No version of `{doubt.said}` is registered yet. Whoever runs Quartermaster adds one: "
+        f"`quartermaster models add {doubt.said} VERSION DIRECTORY`."
+    )
+
+
+_REASONS: Final[dict[DoubtReason, Callable[[Doubt, str, str], str]]] = {
+    DoubtReason.AMBIGUOUS: lambda doubt, said, names: (
+        f"{said} matches {len(doubt.candidates)} names: {names}." if doubt.said else ""
+    ),
+    DoubtReason.NOT_A_NUMBER: lambda _, said, __: f"{said} is not a number I can use.",
+    DoubtReason.UNKNOWN_NAME: _unknown,
+    DoubtReason.COMPETING: lambda _, __, names: (
+        f"You named several{f': {names}' if names else ''}. One request at a time."
+    ),
+    DoubtReason.NOTHING_BEFORE: lambda doubt, _, __: (
+        f"Nothing answered in `{doubt.said}` before what answers there now: there is no way back."
+    ),
+    DoubtReason.NONE_YET: _none_yet,
+    DoubtReason.TWO_READINGS: lambda *_: "Your words can be read in two ways.",
+    DoubtReason.PAST: lambda *_: "That time is in the past. Give a later one.",
+}
