@@ -212,7 +212,9 @@ class VllmExecutor:
         words = [f"{order.line.model} {order.version} answers {'' if share == WHOLE else f'{share} % of the calls '}"]
         words[0] += f"in {order.line.environment}."
         if result is not None:
-            words.append(f"It passed all {result.cases} cases of its evaluation.")
+            words.append(f"It passed its evaluation, {result.cases} of {result.cases} cases.")
+        if self.simulated:
+            words.append("A stand-in answers, and no model.")
         note = " ".join(words)
         return Receipt(executor=self.name, enforcement=self.enforcement, simulated=self.simulated, note=note)
 
