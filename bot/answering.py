@@ -52,7 +52,7 @@ def _settled(reading: Reading, answers: Mapping[str, str]) -> Reading:
 
 
 def _value(slot: str, value: str) -> Any:
-    if slot in {"gpu_count", "duration_s", "canary_percent"}:
+    if slot in {"gpu_count", "duration_s", "canary_percent", "tokens"}:
         return int(value)
     if slot == "columns":
         return () if value == ALL else (value,)

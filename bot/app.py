@@ -13,7 +13,7 @@ from bot.house import House
 from bot.listeners import buttons, commands, home, messages, views
 from bot.notify import Notifier
 from bot.outages import DUTY as OUTAGE
-from bot.outages import OutageReports
+from bot.outages import LastLook, OutageReports
 from bot.settings import SlackSettings
 from bot.slack import Slack, web_client
 from bot.stricter import DUTY as STRICTER
@@ -43,12 +43,12 @@ def build_app(
     tables = Tables(house.home / "desk.sqlite3")
     slack = Slack(client, tables)
     desk = Desk(house.book, house.policy.current, nudge, house.book.clock)
-    outages = Outages(house.home / FILE)
-    notifier = Notifier(desk, slack, tables, house.book.clock, outages)
+    seen = LastLook()
+    notifier = Notifier(desk, slack, tables, house.book.clock, seen)
     trouble = Trouble(desk, slack, tables, house.book.clock, notifier.voice)
     notifier.duties[DUTY] = trouble.tell
     notifier.beside.append(trouble.notice)
-    reports = OutageReports(desk, slack, tables, house.book.clock, notifier.voice, outages)
+    reports = OutageReports(desk, slack, tables, house.book.clock, notifier.voice, Outages(house.home / FILE), seen)
     notifier.duties[OUTAGE] = reports.tell
     notifier.rounds.append(reports.look)
     stricter = Stricter(desk, slack, tables, house.book.clock, notifier.voice)

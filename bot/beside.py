@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from bot.blocks.words import Voice, shown
+from bot.blocks.words import Voice, shown, tokens
 from ledger.book import Book
-from ledger.nouns import DataForm, DeployForm, DoorForm, GpuForm
+from ledger.nouns import DataForm, DeployForm, DoorForm, GpuForm, KeyForm
 from ledger.streams.request import Request
 from policies.budgets import left
 
@@ -40,6 +40,8 @@ def _about(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
         dataset = voice.policy.catalogue.datasets[form.resource.removeprefix("data:")]
         columns = ", ".join(form.columns) or "all of them"
         return [("Columns", columns), ("Sensitivity", f"{dataset.level}, {_LEVELS[dataset.level]}")]
+    if isinstance(form, KeyForm):
+        return [("Answers there now", _answers(book, form)), *_team_tokens(request, voice)]
     if isinstance(form, DoorForm):
         return _door(book, form)
     return [("Running now", _running(book, form))]
@@ -81,6 +83,25 @@ def _door(book: Book, form: DoorForm) -> list[tuple[str, str]]:
         return [("Found", "it no longer stands")]
     who = [("Who", shown(str(finding.who)))] if finding.who.value else []
     return [("Found", f"{finding.fault.value}: {shown(str(finding.what))}"), *who]
+
+
+def _answers(book: Book, form: KeyForm) -> str:
+    """The versions that are routed to, by the ledger: `3.2.1`, `3.2.0 (90 %), 3.2.1 (10 %)`."""
+    model, _, place = form.resource.partition(":")[2].partition("@")
+    routings = book.model(model).in_environment(place)
+    if not routings:
+        return "nothing yet"
+    shares = routings[-1].shares
+    return ", ".join(f"{each.version} ({each.percent} %)" if len(shares) > 1 else each.version for each in shares)
+
+
+def _team_tokens(request: Request, voice: Voice) -> list[tuple[str, str]]:
+    """What the asker's team may use in a window by the catalogue: all its keys together."""
+    team = request.decision.team.removeprefix("team:") if request.decision else ""
+    item = voice.policy.catalogue.budgets.get(team)
+    if item is None or item.tokens is None:
+        return []
+    return [(f"Budget of {team}", f"{tokens(item.tokens)} a {item.span.value}, all its keys together")]
 
 
 def _running(book: Book, form: DeployForm) -> str:

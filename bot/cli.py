@@ -143,7 +143,7 @@ def keeper(
 def endpoint(
     host: Annotated[str | None, typer.Option(help="Address to listen on; QM_ENDPOINT_HOST when left out.")] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on, 0 for a free one; else QM_ENDPOINT_PORT.")
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on, 0 for a free one; else QM_ENDPOINT_PORT.")
     ] = None,
 ) -> None:
     """Answer for the models that are served, to whoever has a key; `demo` and `up` start one where models are served."""
@@ -151,7 +151,7 @@ def endpoint(
     from workers.endpoint.settings import EndpointSettings
 
     said = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    run_endpoint(HouseSettings().models, EndpointSettings(**said), Console(soft_wrap=True).print)
+    run_endpoint(HouseSettings().models, EndpointSettings().model_copy(update=said), Console(soft_wrap=True).print)
 
 
 def _with_broker() -> HouseSettings:

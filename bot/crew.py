@@ -1,6 +1,6 @@
-"""The processes that `demo` and `up` start and stop: Valkey, a Celery worker, the clock, and more where they are needed.
+"""The processes that `demo` and `up` start and stop, which all end with their parent: Valkey, a Celery worker, the clock.
 
-All end with their parent.
+Where models are served, the endpoint and the keeper as well.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Crew:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *arguments: str) -> int:
-        """Start `quartermaster <name>` (worker, clock or keeper) and return its process id."""
+        """Start `quartermaster <name>` (worker, clock, endpoint or keeper) and return its process id."""
         self._logs.mkdir(parents=True, exist_ok=True)
         setpriv = shutil.which("setpriv")
         command = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

@@ -25,7 +25,7 @@ from bot.slack import web_client
 from bot.workspace.model import Channel, Command, Person
 from bot.workspace.server import WorkspaceServer
 from workers.app import build_room, take_inventories
-from workers.backends import served
+from workers.backends import serves_models
 from workers.embedded import Valkey
 from workers.queue import nudger
 from workers.settings import HouseSettings
@@ -208,13 +208,13 @@ def _crew(stack: ExitStack, settings: HouseSettings, *, simulate: bool) -> str:
         broker = valkey.url
     room = build_room(settings, simulate=simulate)
     take_inventories(room)
-    serves = served(room.price_list())
+    served = serves_models(room.price_list())
     room.book.store.close()
     crew = Crew(home, settings.policies_folder, broker, simulate=simulate)
     stack.callback(crew.stop)
-    for name in ("worker", "clock"):
+    for name in ("worker", "clock", *(["endpoint"] if served else [])):
         crew.start(name)
-    if serves:
+    if served:
         crew.start("keeper", "--end-servers")
     return broker
 

@@ -24,7 +24,7 @@ from ledger.streams.watch import ENTRIES, Closed, Fault, Found
 ADMINS: Final = "admins"
 ADMINS_READ: Final = "Admins alone read which side doors stand: some of them are not closed yet."
 _ID: Final = re.compile(r"[CG][A-Z0-9]{7,}")
-_SCHEMES: Final = {"gpu_pool": "gpu:", "slurm": "gpu:", "postgres": "data:"}
+_SCHEMES: Final = {"gpu_pool": "gpu:", "slurm": "gpu:", "postgres": "data:", "endpoint": "endpoint:"}
 """What a backend gives access to, where a finding names no resource."""
 _LOOKED_BACK: Final = 50
 """Entries of a watch that are searched for the last look before a finding."""

@@ -23,11 +23,12 @@ from bot.blocks.states import Missing
 from bot.blocks.words import Voice
 from bot.desk import Desk
 from bot.longer import Longer
+from bot.outages import LastLook
 from bot.slack import NO_PLACE, TROUBLE, Slack
 from bot.tables import Nudges, Posted, Tables
 from ledger.streams.request import Request, Status
 from policies.ahead import sooner_at, warning_at
-from workers.outages import Outage, Outages
+from workers.outages import Outage
 
 logger = structlog.get_logger(__name__)
 
@@ -51,11 +52,9 @@ def remindable_at(request: Request, nudges: Nudges) -> datetime | None:
 class Keeping:
     """Rebuilds messages from the request; knows no loop and no retry."""
 
-    def __init__(
-        self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], outages: Outages
-    ) -> None:
+    def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], seen: LastLook) -> None:
         self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
-        self._outages = outages
+        self._seen = seen
         self._longer = Longer(desk, slack, tables, self.voice)
         self._turns = tuple(threading.Lock() for _ in range(64))
 
@@ -254,12 +253,12 @@ class Keeping:
             now=self._clock(),
             warned_at=partial(warning_at, self._desk.policy(), self._desk.book),
             outage_of=self._outage_of,
+            used_of=lambda request: self._desk.book.used(request.number),
         )
 
     def _outage_of(self, request: Request) -> Outage | None:
-        standing = self._outages.standing()
         named = self._desk.policy().catalogue.backend(request.form.resource)
-        return standing.get(named) or standing.get(request.executor or "")
+        return self._seen.of(named, request.executor)
 
     def _name_of(self, subject: str) -> str:
         slack = self._desk.slack(subject)

@@ -18,9 +18,10 @@ from bot.blocks.words import Voice
 from bot.desk import Desk
 from bot.freezing import Freezing
 from bot.keeping import Keeping
+from bot.outages import LastLook
 from bot.slack import TROUBLE, Slack
 from bot.tables import Owed, Tables
-from workers.outages import Outages
+from ledger.streams import usage
 
 logger = structlog.get_logger(__name__)
 
@@ -34,11 +35,9 @@ TIDY_EACH: Final = timedelta(hours=1)
 class Notifier:
     """The loop that pays what is owed; `duties` says how, by the first word of a key."""
 
-    def __init__(
-        self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], outages: Outages
-    ) -> None:
+    def __init__(self, desk: Desk, slack: Slack, tables: Tables, clock: Callable[[], datetime], seen: LastLook) -> None:
         self._desk, self._tables, self._clock = desk, tables, clock
-        self._keeping = Keeping(desk, slack, tables, clock, outages)
+        self._keeping = Keeping(desk, slack, tables, clock, seen)
         self._tidied: datetime | None = None
         self.duties: dict[str, Callable[[str], None]] = {"request": self._request, "remind": self._request}
         self.duties["halt"] = Freezing(desk, slack, tables, self.voice, clock).show
@@ -63,6 +62,8 @@ class Notifier:
         for stored in self._desk.book.follow(cursor):
             if stored.stream.startswith("request:"):
                 moved[stored.stream] = None
+            elif stored.stream.startswith(usage.PREFIX):
+                moved[f"request:{stored.stream.removeprefix(usage.PREFIX)}"] = None
             elif stored.stream == "halt":
                 moved[f"halt:{stored.seq}"] = None
             elif stored.kind in WATCHED:

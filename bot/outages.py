@@ -25,6 +25,22 @@ _PARTS: Final = 3
 """Backend, beginning and admin: the parts of a report's key; a reminder in its thread has one more."""
 
 
+class LastLook:
+    """How it stood at the notifier's last look: what every message says.
+
+    Not how it stands now: what began and ended between two looks would be shown and never taken back.
+    """
+
+    def __init__(self) -> None:
+        self.standing: dict[str, Outage] | None = None
+        """None before the first look."""
+
+    def of(self, *backends: str | None) -> Outage | None:
+        """Return the outage that stood at the first of these backends that had one."""
+        standing = self.standing or {}
+        return next((standing[backend] for backend in backends if backend in standing), None)
+
+
 class OutageReports:
     """What the notifier owes about backends that do not answer."""
 
@@ -36,29 +52,26 @@ class OutageReports:
         clock: Callable[[], datetime],
         voice: Callable[[str | None], Voice],
         outages: Outages,
+        seen: LastLook,
     ) -> None:
         self._desk, self._slack, self._tables, self._clock = desk, slack, tables, clock
-        self._voice, self._outages = voice, outages
-        self._standing: dict[str, Outage] | None = None
+        self._voice, self._outages, self._seen = voice, outages, seen
 
     def look(self) -> None:
         """Owe what follows from every outage that began or ended since the last look; at a start, from all that was told."""
-        before, now = self._standing, self._outages.standing()
+        before, now = self._seen.standing, self._outages.standing()
         known = self._told() if before is None else before.keys()
         for backend in sorted(now.keys() | known):
             if before is None or _since(now, backend) != _since(before, backend):
                 self._tables.owe(f"{DUTY}:{backend}", self._clock())
                 for request in self._waiting(backend):
                     self._tables.owe(f"request:{request.number}", self._clock())
-        self._standing = now  # at last: what could not be owed is seen again
+        self._seen.standing = now  # at last: what could not be owed is seen again
 
     def tell(self, backend: str) -> None:
-        """Make every report about a backend say how it stood at the last look, and add a reminder for each hour.
-
-        Not how it stands now: what began and ended between two looks would be told and never closed.
-        """
+        """Make every report about a backend say how it stood at the last look, and add a reminder for each hour."""
         self._close(backend)
-        outage = (self._standing or {}).get(backend)
+        outage = self._seen.of(backend)
         if outage is None:
             return
         lasted = self._clock() - outage.since

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ledger.nouns import Decision, Effect, Fact, Form, Seat
+from ledger.nouns import Decision, Effect, Fact, Form, KeyForm, Seat
 from policies import catalogue as catalogue_file
 from policies import engine, rows, words
 from policies.catalogue import Catalogue, parse_catalogue
@@ -93,7 +93,7 @@ class Policy:
         if not _is_person(person):
             return self._deny(person, (), (), "Only people ask; a program asks through the person who runs it.")
         if not self.catalogue.knows(form):
-            return self._deny(person, (), (), "The catalogue does not list that.")
+            return self._deny(person, (), (), _unlisted(form))
         known = facts_about(form, facts, self.catalogue)
         values = _values(known)
         team = self.team(person)
@@ -242,6 +242,13 @@ class Policy:
 
     def _is_any(self, person: str, subs: set[str], team: str) -> bool:
         return any(sub in {"*", person} or self.snapshot.roles.has_link(person, sub, team) for sub in subs)
+
+
+def _unlisted(form: Form) -> str:
+    if isinstance(form, KeyForm):
+        model, _, place = form.resource.partition(":")[2].partition("@")
+        return f"Nothing serves {model} in {place} for keys: the catalogue does not list it as served."
+    return "The catalogue does not list that."
 
 
 def seats_of(needs: Sequence[Rule]) -> dict[str, int]:

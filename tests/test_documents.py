@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+from workers.endpoint.settings import EndpointSettings
 from workers.settings import HouseSettings
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +15,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_every_setting_is_in_the_readme():
     names = {f"QM_{name.upper()}" for name in HouseSettings.model_fields}
+    names |= {f"QM_ENDPOINT_{name.upper()}" for name in EndpointSettings.model_fields}
     assert names <= set(re.findall(r"QM_[A-Z_]+", README))
 
 

@@ -20,8 +20,9 @@ from ledger.book import Book, open_sqlite, utc_now
 from ledger.errors import BusyError
 from policies.errors import PolicyError
 from policies.inforce import PolicyInForce, source_of
-from workers.backends import backends
+from workers.backends import backends, model_keys
 from workers.clock import Clock
+from workers.endpoint.settings import EndpointSettings
 from workers.executors.base import Executor
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor
@@ -57,6 +58,7 @@ def build_room(settings: HouseSettings, *, simulate: bool) -> Room:
     catalogue = source.current().catalogue
     gpu = GpuPoolExecutor(settings.leases, labels=_labels(book, tuple(catalogue.pools)), simulated=simulate)
     executors: dict[str, Executor] = {"gpu": gpu, **backends(settings, catalogue, book)}
+    executors |= model_keys(settings, lambda: source.current().catalogue, book, lambda: EndpointSettings().address)
     if simulate:
         memory = MemoryExecutor(settings.home / "simulated.sqlite3")
         executors |= {"data": memory, "deploy": memory}  # what names no backend

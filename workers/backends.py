@@ -14,11 +14,14 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ledger.book import Book
 from policies.backends import POSTGRES, SLURM, Database, Partition
-from policies.catalogue import Catalogue
+from policies.catalogue import ENDPOINT, Catalogue
 from policies.serving import VLLM
 from workers.accounts import DatabaseAccounts, cluster_user
+from workers.endpoint import counters, keytable
+from workers.endpoint.counters import Counters
 from workers.errors import SettingsError
 from workers.executors.base import Executor
+from workers.executors.endpoint_keys import EndpointKeys
 from workers.executors.postgres import PostgresExecutor, PostgresSettings, Product
 from workers.executors.slurm.executor import SlurmExecutor
 from workers.executors.slurm.open import open_client
@@ -45,14 +48,53 @@ def backends(settings: HouseSettings, catalogue: Catalogue, book: Book) -> dict[
     for database in catalogue.databases.values():
         name = f"{POSTGRES}:{database.name}"
         found[name] = _usable(name, functools.partial(_database, settings, catalogue, book, name, database))
-    if served(catalogue):
+    if serves_models(catalogue):
         found[VLLM] = _models(settings, catalogue)
     return found
 
 
-def served(catalogue: Catalogue) -> bool:
-    """Whether the catalogue has a model that is really served: then a keeper is needed."""
-    return any(item.serving is not None for item in catalogue.models.values())
+def model_keys(
+    settings: HouseSettings, catalogue: Callable[[], Catalogue], book: Book, address: Callable[[], str]
+) -> dict[str, Executor]:
+    """Return the executor of keys to models, where one is served or keys were granted before; else none.
+
+    Args:
+        catalogue: returns the one in force, for what teams may use.
+        address: returns where people reach the endpoint; raises SettingsError when that is set wrong.
+    """
+    folder = settings.models
+    if not serves_models(catalogue()) and not (folder / keytable.FILE).exists():
+        return {}
+
+    def build() -> Executor:
+        return EndpointKeys(
+            keytable.KeyTable(folder / keytable.FILE),
+            lambda: Counters(folder / counters.FILE),
+            address(),
+            functools.partial(_team_of, book),
+            teams=lambda: teams_of(catalogue()),
+        )
+
+    return {ENDPOINT: _usable(ENDPOINT, build)}
+
+
+def serves_models(catalogue: Catalogue) -> bool:
+    """Whether any model of the catalogue is really served."""
+    return any(model.serving is not None for model in catalogue.models.values())
+
+
+def teams_of(catalogue: Catalogue) -> tuple[keytable.TeamTokens, ...]:
+    """Return what teams may use of all models together, by the catalogue."""
+    return tuple(
+        keytable.TeamTokens(team=name, span=item.span, tokens=item.tokens)
+        for name, item in catalogue.budgets.items()
+        if item.tokens is not None
+    )
+
+
+def _team_of(book: Book, number: int) -> str:
+    request = book.request(number)
+    return request.decision.team.removeprefix("team:") if request is not None and request.decision else ""
 
 
 def _models(settings: HouseSettings, catalogue: Catalogue) -> Executor:

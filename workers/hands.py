@@ -12,7 +12,7 @@ import structlog
 
 from ledger import crash
 from ledger.errors import UnlawfulError, VersionConflictError
-from ledger.nouns import FormKind, Receipt
+from ledger.nouns import FormKind, Receipt, Usage
 from ledger.streams.request import (
     Done,
     Failed,
@@ -257,19 +257,19 @@ def take_back(room: Room, request: Request) -> None:
     else:
         gone, why = taken_back(request, executor)
     if gone:
-        usage = usage_of(request, room.price_list(), _tokens_of(request, executor))
-        enter(room, request, Settled(usage=usage), free=True)
+        enter(room, request, Settled(usage=_usage(room, request, executor)), free=True)
     else:
         _not_confirmed(room, request, why)
 
 
-def _tokens_of(request: Request, executor: Executor | None) -> int:
-    """The tokens that a key used; an ending does not wait for counters that cannot be read."""
+def _usage(room: Room, request: Request, executor: Executor | None) -> Usage:
+    """What the lease took; an ending does not wait for counters of tokens that cannot be read."""
+    tokens = 0
     try:
-        return executor.tokens_of(grant_of(request)) if isinstance(executor, Meters) else 0
+        tokens = executor.tokens_of(grant_of(request)) if isinstance(executor, Meters) else 0
     except BackendError as error:
         logger.warning("nobody can say what the key used", request=request.number, detail=error.detail)
-        return 0
+    return usage_of(request, room.price_list(), tokens)
 
 
 def _not_confirmed(room: Room, request: Request, why: str) -> None:

@@ -10,7 +10,7 @@ from bot.blocks.parts import Message, actions, button, context, fields, header, 
 from bot.blocks.words import Voice, either, shown
 from bot.desk import Preview
 from bot.intake.reading import Intent
-from ledger.nouns import DataForm
+from ledger.nouns import DataForm, KeyForm
 
 SIMULATED: Final = "Nothing outside this machine carries this out yet. Here it is simulated."
 NOBODY: Final = "Nothing carries this out yet. It would be approved, and then not start."
@@ -19,6 +19,7 @@ _ALSO: Final = {
     Intent.GPU_REQUEST: "GPU time",
     Intent.DATA_REQUEST: "data access",
     Intent.DEPLOY_REQUEST: "a deployment",
+    Intent.KEY_REQUEST: "a key to a model",
     Intent.REQUEST_STATUS: "the state of a request",
 }
 EXPIRED: Final = "Not confirmed in time. Nothing was sent. Ask again when you are ready."
@@ -44,6 +45,7 @@ def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note
         ("Cost", _cost(preview, voice)),
         *deployment_facts(form, voice),
         ("Columns", (", ".join(form.columns) or "all of them") if isinstance(form, DataForm) else ""),
+        ("Tokens", f"{form.tokens:,}, prompts and answers together" if isinstance(form, KeyForm) else ""),
         ("Purpose", shown(purpose)),
     ]
     people = sorted({subject for _, subjects in preview.voters for subject in subjects})

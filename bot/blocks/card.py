@@ -9,9 +9,9 @@ from bot.blocks.deployment import deployment_facts
 from bot.blocks.freeze import ICE, iced
 from bot.blocks.parts import Block, Message, Ref, actions, button, context, fields, header, section
 from bot.blocks.states import Missing, plain, state_line
-from bot.blocks.words import Voice, duration, shown
+from bot.blocks.words import Voice, amount, code, duration, shown, tokens
 from bot.tables.messages import Nudges
-from ledger.nouns import DeployForm, DoorForm, GpuForm, Receipt
+from ledger.nouns import DeployForm, DoorForm, GpuForm, KeyForm, Receipt, Usage
 from ledger.streams.halt import Stop
 from ledger.streams.request import Request, Status
 
@@ -61,7 +61,7 @@ def how_to_use(request: Request) -> list[Block]:
     said = request.receipt.note if request.receipt else ""
     if said:
         words, _, command = said.partition(": ")
-        return [section(f"{shown(words)}:\n`{shown(command)}`" if command else shown(said))]
+        return [section(f"{shown(words)}:\n`{code(command)}`" if command else shown(said))]
     if isinstance(request.form, GpuForm):
         return [section(f"Run a command on them:\n`quartermaster gpu run {request.name} -- <command>`")]
     return []
@@ -89,10 +89,16 @@ def _spent(request: Request, voice: Voice) -> list[tuple[str, str]]:
     if usage is None:
         return []
     if not isinstance(request.form, GpuForm):
-        return [("Held for", duration(usage.held_s))]
+        return [*_tokens_spent(request, usage), ("Held for", duration(usage.held_s))]
     asked = request.form.gpus * request.form.duration_s / 3600
     used = f"{usage.gpu_s / 3600:,.3g} of {asked:,.4g} GPU-hours"
     return [("Used", used), ("Final cost", voice.policy.money(usage.cost_minor))]
+
+
+def _tokens_spent(request: Request, usage: Usage) -> list[tuple[str, str]]:
+    if not isinstance(request.form, KeyForm):
+        return []
+    return [("Used", f"{amount(usage.tokens)} of {tokens(request.form.tokens)}")]
 
 
 def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
@@ -102,6 +108,7 @@ def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
     return [
         ("Devices", ", ".join(receipt.devices)),
         ("Cost", voice.cost(request.form)),
+        ("Used", voice.spent(request)),
         *deployment_facts(request.form, voice),
         ("Result", shown(receipt.note)) if _tells(request) else _firmness(receipt),
         ("Purpose", shown(str(request.purpose))),

@@ -9,8 +9,8 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, head
 from bot.blocks.states import Missing, approvers, plain, state_line
 from bot.blocks.words import Voice, duration, either, shown
 from bot.errors import Reason, Refused
-from bot.verbs.showing import takes_password
-from ledger.nouns import DataForm, GpuForm
+from bot.verbs.showing import takes_key, takes_password
+from ledger.nouns import DataForm, GpuForm, KeyForm
 from ledger.streams.request import Extension, Outcome, Request, Status
 from policies.ahead import first_step_s
 
@@ -24,7 +24,7 @@ _Say = Callable[[Refused, Request | None, Voice], str]
 def offers(request: Request, voice: Voice) -> list[tuple[str, int]]:
     """Return what may be added at a tap, label and seconds: hours with their price, or days."""
     step = first_step_s(request.form)
-    if isinstance(request.form, DataForm):
+    if isinstance(request.form, DataForm | KeyForm):
         return [("1 day", step), ("3 days", 3 * step)]
     if not isinstance(request.form, GpuForm):
         return []
@@ -53,6 +53,8 @@ def offering(request: Request, voice: Voice, release: str = "Release") -> Block:
     give_back = [button("qm_release", release, value)]
     if takes_password(request):
         give_back.insert(0, button("qm_password", "Show password", value))
+    if takes_key(request):
+        give_back.insert(0, button("qm_password", "Show key", value, "" if request.credentials_shown else "primary"))
     chosen = [option(label, str(seconds)) for label, seconds in offers(request, voice)]
     if not chosen or not extensible(request):
         return actions(*give_back)

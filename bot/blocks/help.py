@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class May:
-    """What a person may do, by the policy in force: `ask` holds gpu, data and deploy."""
+    """What a person may do, by the policy in force: `ask` holds gpu, data, deploy and key."""
 
     ask: tuple[str, ...] = ()
     decide: bool = False
@@ -21,6 +21,7 @@ _EXAMPLES = {
     "gpu": "`@quartermaster 4 h100 for 3 hours so I can retrain churn`",
     "data": "`@quartermaster read claims_2024 for 5 days to check label quality`",
     "deploy": "`@quartermaster deploy fraud-detector 3.2.1 to staging`",
+    "key": "`@quartermaster a key for fraud-detector in prod, 2M tokens, for 30 days`",
 }
 
 

@@ -18,7 +18,7 @@ from ledger.streams.request import Request, Status
 
 MOST: Final = 10
 DIVIDER: Final[Block] = {"type": "divider"}
-_ASK: Final = {"gpu": "GPU time", "deploy": "Deployment", "data": "Data access"}
+_ASK: Final = {"gpu": "GPU time", "deploy": "Deployment", "data": "Data access", "key": "Key to a model"}
 T = TypeVar("T")
 
 
@@ -171,6 +171,8 @@ def _held(request: Request, missing: Missing, voice: Voice) -> list[Block]:
     if request.status is Status.RUNNING:
         until = f"Running until {voice.at(request.not_after or request.since)}"
         text = f":large_green_circle: *{voice.what(request.form)}*{devices}\n{until} · {request.name}"
+        spent = voice.spent(request)
+        text += f"\nUsed {spent}" if spent else ""
         more = extension.open_standing(request, missing, voice)
         return [section(f"{text}\n{more}" if more else text), extension.offering(request, voice)]
     return [section(f"*{voice.what(request.form)}* · {request.name}\n{state_line(request, (), voice)}")]

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from bot.blocks.parts import Block, context
 from bot.blocks.verdicts import lower_of
-from bot.blocks.words import Voice, duration
+from bot.blocks.words import Voice, duration, tokens
 from bot.desk import Preview
-from ledger.nouns import Change, DataForm, DeployForm, ExplainForm, GpuForm, RevertForm, window_end
+from ledger.nouns import Change, DataForm, DeployForm, ExplainForm, GpuForm, KeyForm, RevertForm, window_end
 from ledger.streams.request import Request
 from policies.limits import Part, failing
 
@@ -18,6 +18,7 @@ _KEPT: Final = ("type", "callback_id", "title", "submit", "close", "blocks", "pr
 _FIELDS: Final = {
     GpuForm: {"gpus": "gpu_count", "duration_s": "hours", "cost_minor": "gpu_count"},
     DataForm: {"level": "dataset", "duration_s": "hours"},
+    KeyForm: {"tokens": "tokens", "duration_s": "hours"},
     DeployForm: {"tests": "version"},
     RevertForm: {},
     ExplainForm: {},
@@ -74,4 +75,6 @@ def _most(part: Part, voice: Voice) -> str:
         return f"up to {voice.policy.money(part.value)} in all"
     if part.fact == "duration_s":
         return f"up to {duration(part.value)}"
+    if part.fact == "tokens":
+        return f"up to {tokens(part.value)}"
     return f"sensitivity up to {part.value}" if part.fact == "level" else f"up to {part.value}"

@@ -11,9 +11,9 @@ from bot.blocks.parts import Block, entry_input, modal, option
 from bot.blocks.question import type_label
 from bot.blocks.words import Voice
 from bot.intake.vocabulary import STRATEGIES
-from ledger.nouns import Access, DataForm, DeployForm, DoorForm, Form, GpuForm
+from ledger.nouns import Access, DataForm, DeployForm, DoorForm, Form, GpuForm, KeyForm
 from ledger.streams.model import LATEST, WHOLE
-from policies.catalogue import Catalogue
+from policies.catalogue import ENDPOINT, Catalogue
 
 FORM, LESS, DENY, REVOKE = "qm_form", "qm_less", "qm_deny", "qm_revoke"
 LIVE: Final = (
@@ -27,6 +27,7 @@ LIVE: Final = (
     "model",
     "version",
     "environment",
+    "tokens",
     "change",
     "strategy",
     "canary_percent",
@@ -34,13 +35,15 @@ LIVE: Final = (
 )
 """Blocks whose changes are counted up at once."""
 MOST_GPUS: Final = 1024
+MOST_TOKENS: Final = 10**12
 MOST_HOURS: Final = 8760
 MOST_REPLICAS: Final = 64
 
 
 def form_modal(kind: str, slots: Mapping[str, Any], voice: Voice, private: Mapping[str, Any]) -> Block:
-    """Return the form of `kind` (gpu, data, deploy), filled with the slots that are known."""
-    blocks, title = {"gpu": _gpu_blocks, "data": _data_blocks, "deploy": _deploy_blocks}[kind](slots, voice)
+    """Return the form of `kind` (gpu, data, deploy, key), filled with the slots that are known."""
+    make = {"gpu": _gpu_blocks, "data": _data_blocks, "deploy": _deploy_blocks, "key": _key_blocks}
+    blocks, title = make[kind](slots, voice)
     purpose = {"type": "plain_text_input", **initial(shown_plain(slots.get("purpose")))}
     blocks.append(entry_input("purpose", "Purpose", purpose, hint="Shown to the people who decide.", optional=True))
     return modal(FORM, title, "Review", "Cancel", blocks, json.dumps({**private, "kind": kind}))
@@ -92,6 +95,24 @@ def _deploy_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block],
         _change(slots),
         *_ways(slots),
     ], "Deployment"
+
+
+def _key_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], str]:
+    catalogue = voice.policy.catalogue
+    models = [option(name, name) for name, model in catalogue.models.items() if model.serving is not None]
+    places = [option(name, name) for name in catalogue.environments]
+    count = slots.get("tokens")
+    known = count if isinstance(count, int) and 1 <= count <= MOST_TOKENS else None
+    hint = "Of prompts and answers together, until the key ends."
+    return [
+        entry_input("model", "Model", _select(models or _NO_MODEL, slots.get("model")), live=True),
+        entry_input("environment", "Environment", _select(places, slots.get("environment")), live=True),
+        entry_input("tokens", "Tokens", number(known, 1, MOST_TOKENS), hint=hint, live=True),
+        _length(slots),
+    ], "Key to a model"
+
+
+_NO_MODEL: Final = [option("No model is served", "none")]
 
 
 def _change(slots: Mapping[str, Any]) -> Block:
@@ -159,6 +180,9 @@ def slots_of(form: Form, purpose: str) -> dict[str, Any]:
     if isinstance(form, DataForm):
         name = form.resource.partition(":")[2]
         return {**common, "dataset": name, "access": form.access.value, "columns": form.columns}
+    if isinstance(form, KeyForm):
+        model, _, place = form.resource.partition(":")[2].partition("@")
+        return {**common, "model": model, "environment": place, "tokens": form.tokens}
     if isinstance(form, DoorForm):
         return common
     ways = {"strategy": form.strategy, "canary_percent": form.canary_percent, "replicas": form.replicas}
@@ -168,7 +192,7 @@ def slots_of(form: Form, purpose: str) -> dict[str, Any]:
 
 def kind_of(form: Form) -> str:
     """Return which form edits it."""
-    return {GpuForm: "gpu", DataForm: "data", DeployForm: "deploy"}[type(form)]
+    return {GpuForm: "gpu", DataForm: "data", DeployForm: "deploy", KeyForm: "key"}[type(form)]
 
 
 def values_of(view: Mapping[str, Any]) -> dict[str, str]:
@@ -219,6 +243,8 @@ def form_of_values(
         return DataForm(
             resource=f"data:{values['dataset']}", access=Access(values["access"]), duration_s=held, columns=columns
         ), {}
+    if kind == "key":
+        return _key_form(values, held, errors)
     return _deploy_form(values, catalogue)
 
 
@@ -248,6 +274,17 @@ def _deploy_form(values: Mapping[str, str], catalogue: Catalogue) -> tuple[Form 
         rollback=rollback,
         digest=meant[1],
     ), {}
+
+
+def _key_form(values: Mapping[str, str], held: int, errors: dict[str, str]) -> tuple[Form | None, dict[str, str]]:
+    count = values.get("tokens", "")
+    if not (count.isascii() and count.isdigit() and 1 <= int(count) <= MOST_TOKENS):
+        errors["tokens"] = f"A whole number from 1 to {MOST_TOKENS:,}"
+    missing = [name for name in ("model", "environment") if name not in values]
+    if errors or missing:
+        return None, {**dict.fromkeys(missing, "Choose one"), **errors}
+    resource = f"{ENDPOINT}:{values['model']}@{values['environment']}"
+    return KeyForm(resource=resource, tokens=int(count), duration_s=held), {}
 
 
 def _whole(values: Mapping[str, str], name: str, most: int, errors: dict[str, str]) -> int | None:

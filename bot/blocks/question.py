@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bot.blocks.parts import Block, Message, actions, button, context, header, menu, option, section
-from bot.blocks.words import Voice, duration, shown
+from bot.blocks.words import Voice, duration, shown, tokens
 from bot.intake.reading import Doubt, DoubtReason
 from policies.catalogue import Catalogue
 
@@ -27,6 +27,7 @@ _WORDS: Final = {
     "version": "which version",
     "canary_percent": "how many percent first",
     "environment": "which environment",
+    "tokens": "how many tokens",
 }
 _ORDER: Final = tuple(_WORDS)
 _MENTION: Final = re.compile(r"^\s*<@[^>]*>\s*")
@@ -34,6 +35,7 @@ _NUMBERS: Final = {1: "One thing is", 2: "Two things are", 3: "Three things are"
 _COUNTS: Final = (1, 2, 4, 8)
 _FIRST: Final = (1, 5, 10, 25, 50)
 _HOURS: Final = (1, 2, 4, 8, 24, 72, 168)
+_TOKENS: Final = (100_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000)
 
 
 def question(
@@ -61,7 +63,7 @@ def question(
 
 def partly(kind: str, slots: Mapping[str, Any], voice: Voice) -> str:
     """Return the header of what is clear so far: `A100 GPUs until Fri 27 Nov, 17:00 CET`, `4 × H100`."""
-    what = {"gpu": _gpus, "data": _data, "deploy": _deploy}[kind](slots, voice.policy.catalogue)
+    what = {"gpu": _gpus, "data": _data, "deploy": _deploy, "key": _key}[kind](slots, voice.policy.catalogue)
     held, end = slots.get("duration_s"), slots.get("end")
     if end:
         return f"{what} until {voice.at(end)}"
@@ -89,6 +91,13 @@ def _deploy(slots: Mapping[str, Any], _: Catalogue) -> str:
     model, version, place = slots.get("model"), slots.get("version"), slots.get("environment")
     what = f"{model} {version}" if model and version else str(model or "Deployment")
     return f"{what} to {place}" if place else what
+
+
+def _key(slots: Mapping[str, Any], _: Catalogue) -> str:
+    model, place, count = slots.get("model"), slots.get("environment"), slots.get("tokens")
+    what = f"Key to {model}" if model else "Key to a model"
+    what = f"{what} in {place}" if place else what
+    return f"{what}, {tokens(count)}" if isinstance(count, int) else what
 
 
 def _menu(slot: str, options: list[Block]) -> Block:
@@ -121,6 +130,11 @@ def type_label(name: str, voice: Voice) -> str:
 def _counts(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
     given = [int(each) for each in doubt.candidates if each.isascii() and each.isdigit() and int(each) > 0]
     return [option(str(count), str(count)) for count in given or _COUNTS]
+
+
+def _amounts(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+    given = [int(each) for each in doubt.candidates if each.isascii() and each.isdigit() and int(each) > 0]
+    return [option(tokens(count), str(count)) for count in given or _TOKENS]
 
 
 def _lengths(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
@@ -169,6 +183,7 @@ def _percents(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
 _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]]] = {
     "gpu_type": _types,
     "gpu_count": _counts,
+    "tokens": _amounts,
     "duration_s": _lengths,
     "start": _start,
     "pool": _pools,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot.blocks.modals import DENY, LESS, REVOKE, initial, number, seconds_of
 from bot.blocks.parts import Block, Ref, context, entry_input, modal, section
 from bot.blocks.words import Voice
-from ledger.nouns import DataForm, Form, GpuForm
+from ledger.nouns import DataForm, Form, GpuForm, KeyForm
 from ledger.streams.request import Request
 
 
@@ -21,6 +21,9 @@ def less_modal(request: Request, ref: Ref, voice: Voice) -> Block:
         blocks.append(entry_input("gpu_count", "Number of GPUs", fewer, hint=f"At most {form.gpus}.", live=True))
     if isinstance(form, DataForm):
         blocks.append(_fewer_columns(form, voice))
+    if isinstance(form, KeyForm):
+        fewer = number(max(1, form.tokens // 2), 1, form.tokens)
+        blocks.append(entry_input("tokens", "Tokens", fewer, hint=f"At most {form.tokens:,}.", live=True))
     hours = getattr(form, "duration_s", 0) / 3600
     shorter = number(f"{hours:g}", 0, int(-(-hours // 1)), decimal=True)
     blocks.append(entry_input("hours", "Hours", shorter, hint=f"At most {hours:g}.", live=True))
@@ -51,6 +54,11 @@ def lower_of(form: Form, values: Mapping[str, str]) -> tuple[Form | None, dict[s
         if not (count.isascii() and count.isdigit() and 1 <= int(count) <= form.gpus):
             errors["gpu_count"] = f"A whole number from 1 to {form.gpus}"
         lower: Form = form if errors else replace(form, gpus=int(count), duration_s=seconds)
+    elif isinstance(form, KeyForm):
+        count = values.get("tokens", "")
+        if not (count.isascii() and count.isdigit() and 1 <= int(count) <= form.tokens):
+            errors["tokens"] = f"A whole number from 1 to {form.tokens:,}"
+        lower = form if errors else replace(form, tokens=int(count), duration_s=seconds)
     elif isinstance(form, DataForm):
         lower = _fewer(form, values, seconds, errors)
     else:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ledger.nouns import Change, DataForm, ExplainForm, Form, GpuForm, RevertForm, window_end
+from ledger.nouns import Change, DataForm, ExplainForm, Form, GpuForm, KeyForm, Lease, RevertForm, window_end
 from ledger.streams.request import Request
+from ledger.streams.usage import Used
 from policies.decide import Policy
 from workers.outages import Outage
 
@@ -24,6 +25,7 @@ class Voice:
         title_of: subject -> `engineer, vision`.
         warned_at: request -> when its holder is warned of its end; None when there is nothing to warn of any more.
         outage_of: request -> the outage of the backend that it waits for, None while that answers.
+        used_of: request -> what its key was used for by the last hour that was counted.
     """
 
     name_of: Callable[[str], str]
@@ -34,6 +36,7 @@ class Voice:
     now: datetime
     warned_at: Callable[[Request], datetime | None]
     outage_of: Callable[[Request], Outage | None] = lambda _: None
+    used_of: Callable[[Request], Used] = lambda _: Used()
 
     def at(self, moment: datetime) -> str:
         """Return `Tue 24 Nov, 09:00 CET`; the year only when it is not this one."""
@@ -66,6 +69,9 @@ class Voice:
         if isinstance(form, DataForm):
             name = form.resource.removeprefix("data:")
             return f"{form.access.value.capitalize()} {name} {self._length(form)}"
+        if isinstance(form, KeyForm):
+            model, _, place = form.resource.partition(":")[2].partition("@")
+            return f"Key to {model} in {place}, {tokens(form.tokens)} {self._length(form)}"
         if isinstance(form, RevertForm):
             return f"Take away a side door of {form.backend} ({form.finding[:8]})"
         if isinstance(form, ExplainForm):
@@ -73,7 +79,7 @@ class Voice:
         back = "Back to " if form.rollback else ""
         return f"{back}{form.model} {form.version} to {form.environment}"
 
-    def _length(self, form: GpuForm | DataForm) -> str:
+    def _length(self, form: Lease) -> str:
         """`for 3 hours`; `until Fri 27 Nov, 17:00 CET` where the person named the end, and it starts when approved."""
         if form.not_after is not None and form.start is None:
             return f"until {self.at(form.not_after)}"
@@ -86,6 +92,14 @@ class Voice:
         hours = form.gpus * form.duration_s / 3600
         unit = "GPU-hour" if hours == 1 else "GPU-hours"
         return f"{hours:,.4g} {unit}, {self.policy.money(self.policy.catalogue.price(form))}"
+
+    def spent(self, request: Request) -> str:
+        """Return `1.2M of 2M tokens, by 14:00 CET`; empty for what is no key, or before its first hour is over."""
+        used = self.used_of(request)
+        if not isinstance(request.form, KeyForm) or used.until is None:
+            return ""
+        local = used.until.astimezone(self.zone)
+        return f"{amount(used.tokens)} of {tokens(request.form.tokens)}, by {local:%H:%M} {local:%Z}"
 
     def owner(self, form: Form) -> str:
         """Return the team that owns what is asked for, without prefix."""
@@ -104,6 +118,19 @@ def duration(seconds: int) -> str:
     return f"{hours} h {minutes} min"
 
 
+def tokens(count: int) -> str:
+    """Return `2M tokens`, `1.25M tokens`, `1,234,567 tokens`: short only where that is exact."""
+    return f"{amount(count)} token{'' if count == 1 else 's'}"
+
+
+def amount(count: int) -> str:
+    """Return `2M`, `1.25M`, `250k`, `1,234,567`."""
+    for unit, name in ((1_000_000, "M"), (1000, "k")):
+        if count >= unit and count * 1000 % unit == 0 and (count % unit == 0 or unit > 1000):  # noqa: PLR2004
+            return f"{count / unit:,.3f}".rstrip("0").rstrip(".") + name
+    return f"{count:,}"
+
+
 def shown(text: str, limit: int = 300) -> str:
     """Return people's text as one plain line: no control or direction marks, no markup, nothing that mentions anybody."""
     kept = (" " if unicodedata.category(c)[0] in {"C", "Z"} else c for c in text)
@@ -111,6 +138,13 @@ def shown(text: str, limit: int = 300) -> str:
     line = line if len(line) <= limit else f"{line[: limit - 1]}…"
     escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"{c}\u200b" if c in "*_~`" else c for c in escaped)
+
+
+def code(text: str, limit: int = 300) -> str:
+    """Return a command of ours for a code span, which is copied as it stands: one line that cannot end the span."""
+    kept = (" " if unicodedata.category(c)[0] in {"C", "Z"} else "'" if c == "`" else c for c in text)
+    line = " ".join("".join(kept).split())[:limit]
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def either(names: list[str], joiner: str = "or") -> str:

@@ -10,12 +10,12 @@ from bot.intake.grammar import read
 from bot.intake.kept import Kept
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
 from bot.intake.vocabulary import Vocabulary
-from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
+from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm, KeyForm
 from ledger.streams.model import WHOLE
-from policies.catalogue import Catalogue
+from policies.catalogue import ENDPOINT, Catalogue
 from policies.serving import ModelItem
 
-ASKING = frozenset({Intent.GPU_REQUEST, Intent.DATA_REQUEST, Intent.DEPLOY_REQUEST})
+ASKING = frozenset({Intent.GPU_REQUEST, Intent.DATA_REQUEST, Intent.DEPLOY_REQUEST, Intent.KEY_REQUEST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,8 @@ def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understo
     """Return the exact form of a reading, or what is still doubtful about it."""
     if reading.intent not in ASKING:
         return Other(reading=reading)
-    build = {Intent.GPU_REQUEST: _gpu, Intent.DATA_REQUEST: _data, Intent.DEPLOY_REQUEST: _deploy}[reading.intent]
     doubts = [*reading.doubts, *_several(reading)]
-    form = build(dict(reading.slots), catalogue, now, doubts)
+    form = _BUILD[reading.intent](dict(reading.slots), catalogue, now, doubts)
     if form is None or doubts:
         return Unclear(reading=reading, doubts=tuple(doubts))
     without = ("start",) if isinstance(form, DeployForm) and reading.slots.get("start") is not None else ()
@@ -67,8 +66,8 @@ def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understo
 
 def _several(reading: Reading) -> list[Doubt]:
     """Two wishes for things of one kind are asked about: nobody may be given half of what they asked for unawares."""
-    slot = {Intent.GPU_REQUEST: "gpu_count", Intent.DATA_REQUEST: "dataset", Intent.DEPLOY_REQUEST: "model"}
-    return [_doubt(slot[reading.intent], DoubtReason.COMPETING)] if reading.intent in reading.also else []
+    slot = {Intent.GPU_REQUEST: "gpu_count", Intent.DATA_REQUEST: "dataset"}.get(reading.intent, "model")
+    return [_doubt(slot, DoubtReason.COMPETING)] if reading.intent in reading.also else []
 
 
 def _gpu(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:
@@ -132,6 +131,29 @@ def _deploy(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: 
         rollback=bool(slots.get("rollback")),
         digest=digest,
     )
+
+
+def _key(slots: dict[str, Any], catalogue: Catalogue, now: datetime, doubts: list[Doubt]) -> Form | None:
+    del catalogue
+    _need(slots, doubts, "model", "environment", "tokens")
+    start, end, held = _window(slots, now, doubts)
+    if doubts:
+        return None
+    return KeyForm(
+        resource=f"{ENDPOINT}:{slots['model']}@{slots['environment']}",
+        tokens=int(slots["tokens"]),
+        duration_s=held,
+        start=start,
+        not_after=end,
+    )
+
+
+_BUILD: Final = {
+    Intent.GPU_REQUEST: _gpu,
+    Intent.DATA_REQUEST: _data,
+    Intent.DEPLOY_REQUEST: _deploy,
+    Intent.KEY_REQUEST: _key,
+}
 
 
 def _version(slots: dict[str, Any], model: ModelItem, doubts: list[Doubt]) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ class Intent(StrEnum):
     GPU_REQUEST = "gpu.request"
     DEPLOY_REQUEST = "deploy.request"
     DATA_REQUEST = "data.request"
+    KEY_REQUEST = "key.request"
     REQUEST_EXTEND = "request.extend"
     REQUEST_SHORTEN = "request.shorten"
     REQUEST_RELEASE = "request.release"
@@ -99,6 +100,7 @@ SLOTS: Final[Mapping[Intent, tuple[str, ...]]] = MappingProxyType(
             "purpose",
         ),
         Intent.DATA_REQUEST: ("dataset", "access", "duration_s", "start", "end", "purpose", "columns"),
+        Intent.KEY_REQUEST: ("model", "environment", "tokens", "duration_s", "start", "end", "purpose"),
         Intent.REQUEST_EXTEND: ("request_id", "duration_s", "until"),
         Intent.REQUEST_SHORTEN: ("request_id", "duration_s", "until"),
         Intent.REQUEST_RELEASE: ("request_id",),

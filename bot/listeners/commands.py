@@ -16,6 +16,7 @@ USAGE: Final = (
     ("/qm gpu", "Ask for GPU time in a form"),
     ("/qm deploy", "Ask for a deployment"),
     ("/qm data", "Ask for access to data"),
+    ("/qm key", "Ask for a key to a model that is served"),
     ("/qm status", "My requests and what I hold"),
     ("/qm can i 8 h100 for 3 days", "Whether policy would let me; nothing is sent"),
     ("/qm who can approve REQ-1001", "Who may, and who is missing"),
@@ -32,7 +33,7 @@ USAGE: Final = (
     ("/qm doors", "Access that no grant explains, for admins"),
     ("/qm help", "Everything I may do"),
 )
-_FORMS: Final = {"gpu", "deploy", "data"}
+_FORMS: Final = {"gpu", "deploy", "data", "key"}
 _VERBS: Final = {"release": "release", "cancel": "withdraw", "withdraw": "withdraw", "remind": "remind"}
 Body = dict[str, Any]
 

@@ -18,11 +18,16 @@ from bot.intake.reading import Intent, Reading
 from bot.manners.base import Manners, Spot
 from bot.tables import Draft, State
 from bot.tables.drafts import DRAFT_LIFE, key_of
-from ledger.nouns import Form
+from ledger.nouns import Form, GpuForm, KeyForm
 from ledger.streams.codec import digest
 from policies.serving import VLLM
 
-KINDS: Final = {Intent.GPU_REQUEST: "gpu", Intent.DATA_REQUEST: "data", Intent.DEPLOY_REQUEST: "deploy"}
+KINDS: Final = {
+    Intent.GPU_REQUEST: "gpu",
+    Intent.DATA_REQUEST: "data",
+    Intent.DEPLOY_REQUEST: "deploy",
+    Intent.KEY_REQUEST: "key",
+}
 
 
 class Asking(Manners):
@@ -135,7 +140,8 @@ class Asking(Manners):
         return f"Frozen by {voice.name_of(stop.by)}: it waits until the freeze is lifted" if stop else ""
 
     def _executor_note(self, form: Form) -> str:
-        if form.resource.startswith("gpu:") or self.desk.policy().catalogue.backend(form.resource) == VLLM:
+        backend = self.desk.policy().catalogue.backend(form.resource)
+        if isinstance(form, GpuForm | KeyForm) or backend == VLLM:
             return ""
         return asking.SIMULATED if self._simulate else asking.NOBODY
 

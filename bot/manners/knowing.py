@@ -8,8 +8,8 @@ from typing import Final
 
 from bot.blocks.help import May
 from bot.manners.base import Manners
-from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm
-from policies.catalogue import Catalogue
+from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm, KeyForm
+from policies.catalogue import ENDPOINT, Catalogue
 from policies.decide import SEAT_WORDS
 
 HOUR: Final = 3600
@@ -66,4 +66,10 @@ def _deployments(catalogue: Catalogue) -> Iterator[Form]:
                 yield DeployForm(resource=resource, model=model.name, version=version, environment=place, digest=digest)
 
 
-_SMALLEST: Final = {"gpu": _gpus, "data": _data, "deploy": _deployments}
+def _keys(catalogue: Catalogue) -> Iterator[Form]:
+    for model in catalogue.models.values():
+        for place in catalogue.environments if model.serving is not None else ():
+            yield KeyForm(resource=f"{ENDPOINT}:{model.name}@{place}", tokens=1, duration_s=HOUR)
+
+
+_SMALLEST: Final = {"gpu": _gpus, "data": _data, "deploy": _deployments, "key": _keys}

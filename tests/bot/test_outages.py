@@ -159,6 +159,18 @@ def test_what_begins_and_ends_between_two_looks_leaves_no_report_open(dark):
     assert told(dark, KOFI, "does not answer") == []
 
 
+def test_a_card_that_is_shown_between_two_looks_does_not_keep_what_is_over_by_the_next(dark):
+    """Whatever else has it shown anew meanwhile: what no look saw, no look would take back."""
+    card(dark, "It starts now")
+    dark.quiet()
+    dark.made.notifier.look()
+    dark.room.outages.failed("gpu", dark.clock(), dark.number, "it does not answer")
+    dark.made.notifier.duties["request"](str(dark.number))
+    dark.room.outages.answered("gpu", dark.clock())
+    dark.made.notifier.look()
+    assert "does not answer" not in text_of(card(dark, "It starts now"))
+
+
 def test_an_ending_that_cannot_be_confirmed_reads_as_that_and_as_nothing_else(dark):
     attend(dark.room, dark.number)
     card(dark, "does not answer")

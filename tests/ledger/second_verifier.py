@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from second_models import Models
 
 FILES = {"bundle.json", "entries.jsonl", "leaves.txt", "checkpoint.txt", "key.txt", "entries.csv"}
 KEYS = {"actor", "at", "body", "id", "kind", "stream", "v", "version"}
@@ -275,6 +276,7 @@ class Law:
         self.halted = {}
         self.budgets = {}
         self.counted = {}
+        self.models = Models()
         self.moment, self.moved, self.paid = "", {}, {}
 
     def follow(self, entry, seq):
@@ -285,7 +287,10 @@ class Law:
             if entry["stream"] == "halt":
                 self._halt(entry, entry["body"])
             elif entry["stream"].startswith("request:"):
+                self._modelled(entry, entry["body"])
                 self._step(entry, entry["body"])
+            elif entry["stream"].startswith("model:"):
+                self.models.step(entry, entry["body"], self.requests)
             elif entry["stream"].startswith("budget:"):
                 pay(self.budgets.setdefault(entry["stream"], {}), entry["kind"], entry["body"])
             elif entry["stream"].startswith("usage:"):
@@ -295,6 +300,13 @@ class Law:
             raise RefusedError(f"not the fields of {entry['kind']}", seq) from error
         except ValueError as error:
             raise RefusedError(str(error), seq) from error
+
+    def _modelled(self, entry, body):
+        if entry["kind"] == "request.submitted":
+            self.models.check_form(body["form"])
+        elif entry["kind"] == "request.done":
+            stream = entry["stream"]
+            self.models.check_done(int(stream.partition(":")[2]), self.requests[stream]["form"])
 
     def _tied(self, entry, seq):
         stream, body = entry["stream"], entry["body"]

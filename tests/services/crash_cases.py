@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services import crash_longer
+from services import crash_longer, crash_shorter
 from services.crash_postgres import PostgresSite
 from services.crash_slurm import SlurmSite
 
@@ -24,6 +24,26 @@ class Case:
     victim: str
     step: str
     scheme: str
+
+    @property
+    def point(self) -> str:
+        """The step by its label in the code, where the row names the verb too."""
+        return self.step.split()[-1]
+
+    @property
+    def extends(self) -> bool:
+        """Whether the victim dies of an extension."""
+        return self.step in crash_longer.EVERY
+
+    @property
+    def shortens(self) -> bool:
+        """Whether the victim dies of a sooner end."""
+        return self.step.startswith(crash_shorter.VERB)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the victim dies of another end."""
+        return self.extends or self.shortens
 
 
 def chains(*, short: bool) -> list[list[Case]]:
@@ -83,8 +103,22 @@ def longer_chain(scheme, site=None, *, short: bool) -> list[Case]:
     return [case for case in cases if not short or (case.victim, case.step) == ("worker child", "after-prolong")]
 
 
+def shorter_chain(scheme, site=None) -> list[Case]:
+    """Return the kills around a sooner end."""
+    own = {} if site is None else {"dies": site.dies_longer, "late": site.saves_late}
+    every = crash_shorter.kills_of(scheme, **own)
+    return [Case(victim=victim, step=step, scheme=scheme) for victim, steps in every for step in steps]
+
+
 def every_chain(*, short: bool) -> list[list[Case]]:
     """Return the chains of the whole table: the kills of each real backend come one after the other, as it is one."""
-    own = [*chains(short=short), *(longer_chain(scheme, short=False) for scheme in ("gpu", "data"))]
-    of_sites = [[*site_chain(site, short=False), *longer_chain(site.scheme, site, short=False)] for site in SITES]
-    return own + of_sites
+    moving = [[*longer_chain(scheme, short=False), *shorter_chain(scheme)] for scheme in ("gpu", "data")]
+    of_sites = [
+        [
+            *site_chain(site, short=False),
+            *longer_chain(site.scheme, site, short=False),
+            *shorter_chain(site.scheme, site),
+        ]
+        for site in SITES
+    ]
+    return [*chains(short=short), *moving, *of_sites]

@@ -92,9 +92,15 @@ class Longer:
             for number, before in list(self._before.items()):
                 if self._due(before):
                     self._found += [f"REQ-{number}, extended: {words}" for words in self._seen(before)]
-                    self.place.desk.release(MIRA, number)
+                    self._hand_back(number)
                     del self._before[number]
             time.sleep(LOOK_S)
+
+    def _hand_back(self, number):
+        """Hand it back, and see it over before anybody kills its backend: a cluster forgets what it did last."""
+        with self.place.ending:
+            self.place.desk.release(MIRA, number)
+            self.place.until(lambda: self.place.status(number) is Status.ENDED, PATIENCE_S, "it is not over")
 
     def _due(self, before):
         """Whether its old end went by and the backend's answer is entered, or should have been for long."""

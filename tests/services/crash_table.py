@@ -20,9 +20,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from conftest import INES, MIRA
-from services import crash_longer
+from services import crash_longer, crash_shorter
 from services.crash_cases import END, SITES, Case, every_chain
 from services.crash_longer import Longer
+from services.crash_shorter import Shorter
 from services.place import RAVI, Place, armed, faults
 
 from ledger import crash
@@ -43,6 +44,7 @@ OVER = frozenset({Status.ENDED, Status.DONE})
 DESK = """
 import sys
 from pathlib import Path
+from datetime import datetime
 from bot.desk import Desk
 from bot.house import open_house
 from ledger import crash
@@ -55,6 +57,8 @@ if verb == "approve":
     desk.review(slack, number, house.book.request(number).form_digest, Verdict.APPROVE)
 elif verb == "extend":
     desk.extend(slack, number, int(sys.argv[5]))
+elif verb == "shorten":
+    desk.shorten(slack, number, datetime.fromisoformat(sys.argv[6]))
 else:
     desk.release(slack, number)
 """
@@ -74,6 +78,7 @@ class Run:
         """Requests that were over before the victim died of them."""
         self.wrong: dict[Case, str] = {}
         self.longer, self._window_s = Longer(self.place), window_s
+        self.shorter = Shorter(self.place)
         self._broker, self._clocks = threading.Lock(), threading.Lock()
         self._wanted: queue.Queue = queue.Queue()
 
@@ -89,7 +94,7 @@ class Run:
             thread.start()
         while any(thread.is_alive() for thread in threads):
             self._start_what_is_wanted()
-        found = self.longer.finish()
+        found = [*self.longer.finish(), *self.shorter.finish()]
         place.desk.release(MIRA, first)
         self._finish()
         return [*found, *faults(place, [first, *self.before, *self.numbers.values()])]
@@ -137,9 +142,18 @@ class Run:
             self._start(place.valkey.start)
 
     def _backend(self, case):
-        site = self.place.sites[case.scheme]
-        self._through("worker", case, [site.victim()])
-        self._start(site.restart)
+        """Nothing else ends meanwhile: what a cluster did right before it dies it forgets, and that is no case here."""
+        site, place = self.place.sites[case.scheme], self.place
+        with place.ending:
+            place.until(lambda: self._all_handed_back(case.scheme), LONG_S, f"{case.scheme} does not come to rest")
+            self._through("worker", case, [site.victim()])
+            self._start(site.restart)
+
+    def _all_handed_back(self, scheme):
+        """Whether nothing of a backend is held by an earlier case any more, but for what was extended."""
+        self._hand_back(scheme)
+        mine = [number for case, number in list(self.numbers.items()) if case.scheme == scheme and not case.extends]
+        return {self.place.status(number) for number in mine} <= OVER | {Status.FAILED}
 
     def _through(self, role, case, victims):
         """Bring a request to the step at which the victims die; the clock or a worker may have been there before them."""
@@ -150,47 +164,54 @@ class Run:
                 self.place.until_status(number, Status.RUNNING, seconds=LONG_S)
                 self.place.order(role, case.step, number, *victims)
                 self.place.desk.release(MIRA, number)
-            elif case.step in crash_longer.EVERY:
-                self._lengthen(case, role, number, victims)
+            elif case.moves:
+                self._move(case, role, number, victims)
             if self._dies(role, case, number):
                 return
             self.before.append(number)
         raise AssertionError(f"not reached; {self.place.life(number)}")
 
-    def _lengthen(self, case, role, number, victims):
-        """Extend what runs; without haste where the clock dies of it, so that no worker is there before."""
+    def _move(self, case, role, number, victims):
+        """Extend or shorten what runs; without haste where the clock dies of it, so that no worker is there before."""
         place = self.place
         place.until_status(number, Status.RUNNING, seconds=LONG_S)
         if case.step in crash_longer.REFUSED:
             self.longer.spoil(number)
-        place.order(role, case.step, number, *victims)
+        place.order(role, case.point, number, *victims)
         desk = place.desk_with(lambda _: None) if role == "clock" else place.desk
-        self.longer.extend(MIRA, number, desk)
+        (self.shorter.shorten if case.shortens else self.longer.extend)(MIRA, number, desk)
 
     def _dies(self, role, case, number):
         """Whether the victims die before the request is over, or its extension is answered to, without them."""
-        seen = self.place.orders / f"{role}.{case.step}.reached.{number}"
-        if case.step in crash_longer.EVERY:
-            over = lambda: self.longer.answered(number)  # noqa: E731
-        else:
-            over = lambda: self.place.status(number) in OVER  # noqa: E731
-        self.place.until(lambda: seen.exists() or over(), 60, lambda: self.place.life(number))
+        seen = self.place.orders / f"{role}.{case.point}.reached.{number}"
+        over = self._is_over if not case.moves else self.shorter.answered if case.shortens else self.longer.answered
+        self.place.until(lambda: seen.exists() or over(number), 60, lambda: self.place.life(number))
         deadline = time.monotonic() + AFTERWARDS_S
         while not seen.exists() and time.monotonic() < deadline:  # the last step of all lies after the end
             time.sleep(0.02)
         return seen.exists()
 
+    def _is_over(self, number):
+        return self.place.status(number) in OVER
+
     def _asked(self, case, role, victims):
         """Ask without haste, so that the order stands before anybody moves; then nudge."""
-        place, longer = self.place, case.step in crash_longer.EVERY
-        ended = role == "clock" and not longer
+        place, ended = self.place, role == "clock" and not case.moves
+        self._hand_back(case.scheme)
         with place.asking:
             number = place.book.next_number()
-            if not longer and (case.step not in END or ended):
+            if not case.moves and (case.step not in END or ended):
                 place.order(role, case.step, number, *victims)
-            seconds = 2 if ended else self._window_s if longer else 3600
+            seconds = 2 if ended else self._window_s if case.extends else 3600
             assert place.ask(case.scheme, seconds, who=RAVI if ended else MIRA) == number
         return number
+
+    def _hand_back(self, scheme):
+        """Hand back what earlier cases still hold of a real backend: a cluster that they fill starts nothing for this one."""
+        for case, number in list(self.numbers.items()):
+            ours = scheme in self.place.sites and case.scheme == scheme and not case.moves  # what moves ends by itself
+            if ours and self.place.status(number) is Status.RUNNING:
+                self.place.desk.release(MIRA, number)
 
     def _clock(self, case):
         """One at a time: a clock that others kill meanwhile would be at work on this request more than once."""
@@ -213,13 +234,14 @@ class Run:
         place.order("desk", step, number, crash.ITSELF)
         if verb == "extend":
             self.longer.expect(number)
-        line = [sys.executable, "-c", DESK, str(place.home), verb, who, str(number), str(crash_longer.ADDED_S)]
+        end = self.shorter.end(number).isoformat() if verb == crash_shorter.VERB else ""
+        line = [sys.executable, "-c", DESK, str(place.home), verb, who, str(number), str(crash_longer.ADDED_S), end]
         with armed(place.orders):
             environment = dict(os.environ)
         assert subprocess.run(line, cwd=ROOT, env=environment, check=False).returncode == -9
         if step == "before-append":  # nothing was written: the person does it again
             again = {"approve": self._approve, "release": self._release, "extend": self._extend}
-            again[verb](number)
+            again.get(verb, self._shorten)(number)
 
     def _approve(self, number):
         request = self.place.book.request(number)
@@ -230,6 +252,9 @@ class Run:
 
     def _extend(self, number):
         self.longer.extend(MIRA, number)
+
+    def _shorten(self, number):
+        self.shorter.shorten(MIRA, number)
 
     def _finish(self):
         """Hand back what runs, and wait until every request is over."""

@@ -74,6 +74,8 @@ class Place:
     def __init__(self, home, sites=()):
         self.sites = {site.scheme: site for site in sites}
         self.asking = threading.Lock()
+        self.ending = threading.Lock()
+        """Held by whoever ends a lease, and by whoever must not see one end meanwhile."""
         write_open_rules(home / "policies")
         with (home / "policies" / "catalogue.toml").open("a") as catalogue:
             catalogue.writelines(site.catalogue for site in sites)

@@ -6,6 +6,7 @@ bytes are XORed there and no search would find anything in them.
 
 from __future__ import annotations
 
+import base64
 import socket
 import struct
 import threading
@@ -87,3 +88,23 @@ def _pump(source, target, kept, names):
             target.sendall(data.replace(*names))
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
+
+
+def forms_of(secret):
+    """The ways in which a careless program would write it."""
+    raw = secret.encode()
+    return [raw, raw.upper(), raw.hex().encode(), *(base64.b64encode(b" " * n + raw)[4:-4] for n in range(3))]
+
+
+def leaks(exchanges, secret):
+    """Where in the traffic with Slack the secret is, besides the one view that shows it; and that it was shown once."""
+    seen = [exchange for exchange in exchanges if exchange.asked]
+    assert {exchange.method for exchange in seen} >= {"link", "views.open", "chat.postMessage", "chat.update"}
+    holding = [(each, way, text.count(form)) for each in seen
+               for way, text in (("asked", each.sent), ("answered", bytes(each.answered)))
+               for form in forms_of(secret) if form in text]  # fmt: skip
+    shown = [each for each, way, _ in holding if way == "asked" and each.method in {"views.open", "views.update"}]
+    assert len(shown) == 1, "one call shows it"
+    assert [count for each, way, count in holding if each is shown[0] and way == "asked"] == [1]
+    # The answer to that call repeats the view, as Slack's does, on the same connection.
+    return [(each.method, way) for each, way, _ in holding if each is not shown[0]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from contextlib import suppress
 
@@ -24,7 +23,7 @@ from services.postgres_walk import (
     until,
     walk_on_postgres,  # noqa: F401 - a fixture
 )
-from services.slack_tap import Exchange, unmasked
+from services.slack_tap import Exchange, forms_of, leaks, unmasked
 from typer.testing import CliRunner
 
 from bot import cli
@@ -165,26 +164,6 @@ def test_the_password_is_nowhere_but_in_the_one_view(walk):
     assert [name for name, text in kept.items() if any(each in text for each in forms_of(secret))] == []
     assert secret in json.dumps(view)
     assert leaks(walk.tap.exchanges, secret) == []
-
-
-def forms_of(secret):
-    """The ways in which a careless program would write it."""
-    raw = secret.encode()
-    return [raw, raw.upper(), raw.hex().encode(), *(base64.b64encode(b" " * n + raw)[4:-4] for n in range(3))]
-
-
-def leaks(exchanges, secret):
-    """Where in the traffic with Slack the secret is, besides the one view that shows it; and that it was shown once."""
-    seen = [exchange for exchange in exchanges if exchange.asked]
-    assert {exchange.method for exchange in seen} >= {"link", "views.open", "chat.postMessage", "chat.update"}
-    holding = [(each, way, text.count(form)) for each in seen
-               for way, text in (("asked", each.sent), ("answered", bytes(each.answered)))
-               for form in forms_of(secret) if form in text]  # fmt: skip
-    shown = [each for each, way, _ in holding if way == "asked" and each.method in {"views.open", "views.update"}]
-    assert len(shown) == 1, "one call shows it"
-    assert [count for each, way, count in holding if each is shown[0] and way == "asked"] == [1]
-    # The answer to that call repeats the view, as Slack's does, on the same connection.
-    return [(each.method, way) for each, way, _ in holding if each is not shown[0]]
 
 
 def test_the_search_of_the_traffic_finds_a_password_in_a_message_and_in_a_masked_frame(walk):

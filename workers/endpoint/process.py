@@ -43,6 +43,7 @@ def run_endpoint(models: Path, settings: EndpointSettings, say: Callable[[str], 
         say: is told the address once it answers.
     """
     models.mkdir(parents=True, exist_ok=True)
+    _check_files(settings)
     listener = listening(settings, os.environ, os.getpid())
     table, tokens, routes = KeyTable(models / keytable.FILE), Counters(models / counters.FILE), Routes()
     table.prepare()
@@ -59,6 +60,12 @@ def run_endpoint(models: Path, settings: EndpointSettings, say: Callable[[str], 
         listener.close()
         table.close()
         tokens.close()
+
+
+def _check_files(settings: EndpointSettings) -> None:
+    for path in (settings.certificate, settings.certificate_key):
+        if path is not None and not path.is_file():
+            raise SettingsError(f"there is no file {path}; QM_ENDPOINT_CERTIFICATE and its key name PEM files")
 
 
 def listening(settings: EndpointSettings, environment: Mapping[str, str], pid: int) -> socket.socket:

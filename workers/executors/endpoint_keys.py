@@ -57,8 +57,7 @@ class EndpointKeys:
     def ensure(self, grant: Grant) -> Receipt:
         """Let the grant stand; its budget is there before it does. Whoever had a key of it keeps that key."""
         model, environment, tokens = self._asked(grant)
-        if grant.not_after is None or self._clock() >= grant.not_after:
-            raise StaleGrantError(grant.key)
+        end = self._end_of(grant)
         self.allot_teams()
         with self._changing() as change:
             before = change.of_grant(grant.key)
@@ -72,7 +71,7 @@ class EndpointKeys:
                 model=model,
                 environment=environment,
                 team=self._team_of(grant.request),
-                not_after=grant.not_after,
+                not_after=end,
                 verifier=before.verifier if before is not None and before.held else None,
             )
             if row != before:
@@ -108,8 +107,7 @@ class EndpointKeys:
         """
         if not is_verifier(verifier):
             raise BackendError("what was handed over is not the SHA-256 of a key; show the key again")
-        if grant.not_after is None or self._clock() >= grant.not_after:
-            raise StaleGrantError(grant.key)
+        self._end_of(grant)
         with self._changing() as change:
             row = change.of_grant(grant.key)
             if row is None or not row.held or row.generation != grant.generation:
@@ -160,6 +158,12 @@ class EndpointKeys:
         """Let each team use in each window what the catalogue in force gives it."""
         with self._answering():
             self._table.set_teams(self._teams())
+
+    def _end_of(self, grant: Grant) -> datetime:
+        """Return the end of a grant; raises StaleGrantError once it has come."""
+        if grant.not_after is None or self._clock() >= grant.not_after:
+            raise StaleGrantError(grant.key)
+        return grant.not_after
 
     def _bar(self, grant: Grant) -> KeyRow:
         """A row for what was revoked before it was ever seen."""

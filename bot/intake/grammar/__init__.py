@@ -10,10 +10,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from bot.intake.grammar.amounts import amounts_in
 from bot.intake.grammar.frames import records
 from bot.intake.grammar.frames.data import data
 from bot.intake.grammar.frames.deploy import deploy
 from bot.intake.grammar.frames.gpu import gpu
+from bot.intake.grammar.frames.key import key
 from bot.intake.grammar.frames.sheet import Sheet
 from bot.intake.grammar.genai import prompt_in
 from bot.intake.grammar.ids import mark_ids
@@ -32,6 +34,7 @@ _BUILD: Final[Mapping[Intent, Callable[[Sheet], None]]] = MappingProxyType(
     {
         Intent.GPU_REQUEST: gpu,
         Intent.DATA_REQUEST: data,
+        Intent.KEY_REQUEST: key,
         Intent.DEPLOY_REQUEST: deploy,
         Intent.REQUEST_EXTEND: records.extend,
         Intent.REQUEST_SHORTEN: records.shorten,
@@ -43,7 +46,7 @@ _BUILD: Final[Mapping[Intent, Callable[[Sheet], None]]] = MappingProxyType(
         Intent.OTHER: records.nothing,
     }
 )
-_THINGS: Final = frozenset({Intent.GPU_REQUEST, Intent.DATA_REQUEST, Intent.DEPLOY_REQUEST})
+_THINGS: Final = frozenset({Intent.GPU_REQUEST, Intent.DATA_REQUEST, Intent.DEPLOY_REQUEST, Intent.KEY_REQUEST})
 _LONGEST_WISH: Final = 300
 """Tokens of one wish: what goes on for longer is pasted text, and no more of the wish."""
 _VOTES: Final = frozenset({Intent.REQUEST_APPROVE, Intent.REQUEST_DENY})
@@ -56,12 +59,14 @@ def read(text: str, *, now: datetime, vocabulary: Vocabulary, sender: str = "") 
     prompt = prompt_in(bare, folded)
     if prompt is not None:
         return Reading(intent=Intent.GENAI_ASK, slots={"prompt": prompt}, text=bare)
+    folded, amounts = amounts_in(folded)
     tokens, language = tokenise(folded, index_of(vocabulary))
     tokens = _addressed(tokens, bare, vocabulary)
     tokens = mark_ids(mark_numbers(mark_times(tokens, vocabulary.conventions, language)), folded)
     whole = Skeleton.of(tokens)
     wishes = wishes_of(whole)
     sheet = _sheet(whole, wishes, bare, folded, now, vocabulary, sender)
+    sheet.amounts = amounts
     _BUILD.get(wishes[0].intent, records.request_id)(sheet)
     return _reading(wishes, sheet, bare)
 

@@ -16,7 +16,7 @@ _LEAD: Final = re.compile(
 _SOFT: Final = re.compile(
     r"\b(?:for|to)\b (?!(?:the |a |my |our |an )?(?:SPAN|UNTIL|WHEN|PERIOD|NEXT|WINDOW|ENV|POOL"
     r"|PROJECT|STRATEGY|GPU|DATA|MODEL|VERSION|NUM|ID|TEAM|USER|UNKNOWN|prod|the|me|us|be|vague"
-    r"|each|project|pool|percent|gpus?|node|approval|have|get|all|users|traffic))"
+    r"|each|project|pool|percent|gpus?|node|tokens|approval|have|get|all|users|traffic))"
     r"(?!(?:read|reading|write|writing|reads|writes|query|querying)(?: access| only| and write"
     r"| and read)?(?: [,.;]| SPAN| UNTIL| WHEN|$))(?=[a-z])"
 )

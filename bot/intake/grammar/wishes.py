@@ -17,6 +17,7 @@ _OBJECTS: Final = {
     Intent.GPU_REQUEST: ("gpu_types",),
     Intent.DATA_REQUEST: ("datasets",),
     Intent.DEPLOY_REQUEST: ("models",),
+    Intent.KEY_REQUEST: ("models",),
     Intent.READINESS_CHECK: ("models",),
 }
 _BY_ID: Final = frozenset({
@@ -88,7 +89,10 @@ _PURPOSE: Final = re.compile(
 
 
 def _strong(piece: Skeleton) -> bool:
-    return piece.has(_STRONG) and not TAKEN_BACK.match(piece.text)
+    """Whether a clause names a thing, and not only in its purpose: "for 2 days so I can score claims"."""
+    purpose = _PURPOSE.search(piece.text)
+    head = piece.text[: purpose.start()] if purpose else piece.text
+    return _STRONG.search(head) is not None and not TAKEN_BACK.match(piece.text)
 
 
 def _apart(first: Intent, before: Skeleton, second: Intent, piece: Skeleton) -> bool:

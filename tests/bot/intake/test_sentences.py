@@ -58,6 +58,7 @@ def test_a_name_or_number_that_decides_nothing_is_asked_about(label):
         "gpu.request": ("gpu_type", "gpu_count", "duration_s"),
         "data.request": ("dataset", "access", "duration_s"),
         "deploy.request": ("model", "version", "environment"),
+        "key.request": ("model", "environment", "tokens", "duration_s"),
     }.get(reading.intent, ())
     doubted = {doubt.slot for doubt in reading.doubts}
     moves_end = reading.intent in {"request.extend", "request.shorten"}

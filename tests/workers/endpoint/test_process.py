@@ -24,7 +24,7 @@ from endpoint_site import until
 from ledger.book import utc_now
 from workers.apikeys import new_key, verifier_of
 from workers.endpoint import table
-from workers.endpoint.process import listening
+from workers.endpoint.process import listening, run_endpoint
 from workers.endpoint.settings import EndpointSettings
 from workers.errors import SettingsError
 
@@ -233,8 +233,9 @@ def test_a_certificate_without_its_key_is_refused(tmp_path):
     (tmp_path / "cert.pem").touch()
     with pytest.raises(SettingsError, match="belong together"):
         EndpointSettings(certificate=tmp_path / "cert.pem")
+    without = EndpointSettings(port=0, certificate=tmp_path / "cert.pem", certificate_key=tmp_path / "none.pem")
     with pytest.raises(SettingsError, match="there is no file"):
-        EndpointSettings(certificate=tmp_path / "cert.pem", certificate_key=tmp_path / "none.pem")
+        run_endpoint(tmp_path, without, print)
 
 
 def test_over_tls_it_answers_whoever_trusts_its_certificate(house, tmp_path):

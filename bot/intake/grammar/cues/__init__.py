@@ -8,7 +8,7 @@ from typing import Final
 from bot.intake.grammar.cues.past import PAST_REPORT, asks_past, looks_back
 from bot.intake.grammar.cues.questions import HELP, RAN, STATUS, WHY, asks_readiness
 from bot.intake.grammar.cues.requests import EXTEND, RELEASE, about_request
-from bot.intake.grammar.cues.things import counts_devices, wants_thing
+from bot.intake.grammar.cues.things import counts_devices, wants_key, wants_thing
 from bot.intake.grammar.cues.votes import vote
 from bot.intake.grammar.skeleton import Skeleton
 from bot.intake.reading import Intent
@@ -32,7 +32,7 @@ def _question(clause: Skeleton) -> Intent | None:
         return Intent.MODELS_RAN
     if clause.has(HELP):
         return Intent.HELP
-    if asks_readiness(clause):
+    if asks_readiness(clause) and not wants_key(clause):
         return Intent.READINESS_CHECK
     return Intent.POLICY_WHY if clause.has(WHY) else None
 

@@ -13,7 +13,7 @@ _OBJECT: Final = r"(?:my|our|the|that|those|these|this|mine|it|them|current|runn
 _THING: Final = (
     r"(?:GPU|UNKNOWNGPU|gpus?|cards?|bookings?|reservations?|allocations?|requests?|jobs?|access"
     r"|lease|sessions?|nodes?|grants?|slots?|hold|notebooks?|instances?|permission|deployment"
-    r"|h100s?|TIME|time|window|ones?|DATA)"
+    r"|h100s?|TIME|time|window|ones?|DATA|keys?|api-keys?)"
 )
 _MOVES_END: Final = r"\b(?:push|move|set|shift)\b(?:.{0,20}\bend(?:of)?\b.*\bID\b| ID ' s end\b)"
 MOVES_END: Final = re.compile(_MOVES_END)
@@ -64,6 +64,7 @@ CANCEL: Final = re.compile(
     rf"|ok |, )*(?:cancel|withdraw)(?: (?:that|it|this|mine|please))*(?: [.!])*$|\bcancel\b.*\b(?:request"
     rf"|mine)\b|\bdon't need\b.*\bID\b|\bback\b.*\bID\b.*\bcancel\b|\b(?:changed my mind|plans changed)\b.*\bID\b"
 )
+_KEY: Final = re.compile(r"\b(?:api-?)?keys?\b")
 _GIVES_BACK: Final = re.compile(r"\b(?:release|return|free|back|hand)\b")
 _COUNTED: Final = re.compile(r"\bNUM (?:more |extra |additional |another )?(?:GPU|UNKNOWNGPU|gpus?)|\ba GPU")
 _LONGER: Final = re.compile(r"\bextend\b|\blonger\b|\bprolong\b")
@@ -71,7 +72,7 @@ _LONGER: Final = re.compile(r"\bextend\b|\blonger\b|\bprolong\b")
 
 def about_request(clause: Skeleton) -> Intent | None:
     """Return what is done to a request that exists, if that is what the clause is about."""
-    deploys = "MODEL" in clause.text and "ID" not in clause.text
+    deploys = "MODEL" in clause.text and "ID" not in clause.text and not clause.has(_KEY)
     if _ends_sooner(clause):
         return Intent.REQUEST_SHORTEN
     releases, cancels = clause.has(RELEASE) and not clause.has(MOVES_END), clause.has(CANCEL)

@@ -36,6 +36,12 @@ _ACCESS_WISH: Final = re.compile(
     r"\b(?:access|read|write|query|r/w|rw|read-only)\b (?:access )?(?:to|on|for|in|into)?\b"
     r"|\b(?:rights|permissions?) (?:for|on|to)\b|\b(?:dataset|data set|table|dump)\b"
 )
+KEY: Final = re.compile(
+    r"\b(?:(?:api|access|model|endpoint)[ -])?(?:keys?|schlussel|schluessel|claves?|llaves?|cles?)\b"
+    r"|\b(?:api|endpunkt)-?(?:schlussel|key)\b|\bmodellschlussel\b"
+)
+"""A key to a model; the words of the other languages are not the pivot's."""
+_BARE_KEY: Final = re.compile(rf"^(?:(?:a|please|,) ){{0,2}}(?:{KEY.pattern})")
 _NO_DEPLOY: Final = re.compile(rf"\b{NOT}\b[^.;]{{0,15}}\b(?:deploy|ship|roll|promote|release|push|launch)\b")
 _ASKS_ABOUT: Final = re.compile(
     r"^(?:(?:so|and|but|hey|hi|,|¿) )*"
@@ -68,6 +74,8 @@ def wants_thing(clause: Skeleton) -> Intent | None:
         return Intent.OTHER
     if "MODEL" in clause.text and _tells(clause):
         return Intent.OTHER
+    if wants_key(clause):
+        return Intent.KEY_REQUEST
     if counts_devices(clause) and not clause.has(_DEPLOY_VERB):
         return Intent.GPU_REQUEST
     if _deploys_named(clause):
@@ -83,6 +91,15 @@ def wants_thing(clause: Skeleton) -> Intent | None:
 def _tells(clause: Skeleton) -> bool:
     """Whether a deployment is only asked about or told of."""
     return clause.has(_ASKS_ABOUT) or (clause.has(_HAPPENED) and not clause.has(_DEPLOY_VERB))
+
+
+def wants_key(clause: Skeleton) -> bool:
+    """Whether a key to a model is wished for: of a named model, or for so many tokens and so long."""
+    if not clause.has(KEY) or clause.has(_DEPLOY_VERB):
+        return False
+    long = bool(clause.found("span", "until", "window"))
+    wished = long or "tokens" in clause.text or clause.has(_WISH) or clause.has(_BARE_KEY)
+    return wished if "MODEL" in clause.text else long and "tokens" in clause.text
 
 
 def _deploys_named(clause: Skeleton) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bot.intake.grammar.amounts import Amount
 from bot.intake.grammar.corrections import taken_back
 from bot.intake.grammar.index import of_kind
 from bot.intake.grammar.skeleton import Skeleton
@@ -27,6 +28,8 @@ class Sheet:
     now: datetime
     vocabulary: Vocabulary
     sender: str = ""
+    amounts: tuple[Amount, ...] = ()
+    """Numbers of tokens that the message names."""
     slots: dict[str, Any] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
     unresolved: list[str] = field(default_factory=list)
