@@ -63,7 +63,7 @@ def deploy(person, words):
         return found[-1] if found else None
 
     person.click(person.wait(lambda: latest("qm_confirm")), "Confirm")
-    return text_of(person.wait(lambda: latest("Done") or latest("Failed"), 60))
+    return text_of(person.wait(lambda: latest("Done") or latest("the approval is used up"), 60))
 
 
 def test_a_version_is_asked_for_evaluated_and_answers_and_one_that_fails_says_why(home):

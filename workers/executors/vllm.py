@@ -208,11 +208,8 @@ class VllmExecutor:
 
     def _receipt(self, order: Order) -> Receipt:
         share = percent_of(order.put, order.line.digest)
-        result = self._orders.state(order).result
-        words = [f"{order.line.model} {order.version} answers {'' if share == WHOLE else f'{share} % of the calls '}"]
-        words[0] += f"in {order.line.environment}."
-        if result is not None:
-            words.append(f"It passed its evaluation, {result.cases} of {result.cases} cases.")
+        part = "" if share == WHOLE else f"{share} % of the calls "
+        words = [f"{order.line.model} {order.version} answers {part}in {order.line.environment}."]
         if self.simulated:
             words.append("A stand-in answers, and no model.")
         note = " ".join(words)
