@@ -198,23 +198,39 @@ _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]
 
 
 def _reason(doubt: Doubt) -> str:
-    said = f"\u201c{shown(doubt.said, 60)}\u201d"
+    """Return what is wrong with what was said, empty where nothing was."""
+    say = _REASONS.get(doubt.reason)
+    if say is None:
+        return ""
     names = ", ".join(f"`{each}`" for each in doubt.candidates[:5])
-    if doubt.reason is DoubtReason.AMBIGUOUS and doubt.said:
-        return f"{said} matches {len(doubt.candidates)} names: {names}."
-    if doubt.reason is DoubtReason.NOT_A_NUMBER:
-        return f"{said} is not a number I can use."
-    if doubt.reason is DoubtReason.UNKNOWN_NAME:
-        return f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
-    if doubt.reason is DoubtReason.COMPETING:
-        return f"You named several{f': {names}' if names else ''}. One request at a time."
-    if doubt.reason is DoubtReason.NOTHING_BEFORE:
-        return f"Nothing answered in `{doubt.said}` before what answers there now: there is no way back."
-    if doubt.reason is DoubtReason.NONE_YET:
-        return (
-            f"No version of `{doubt.said}` is registered yet. Whoever runs Quartermaster adds one: "
-            f"`quartermaster models add {doubt.said} VERSION DIRECTORY`."
-        )
-    if doubt.reason is DoubtReason.PAST:
-        return "That time is in the past. Give a later one."
-    return ""
+    return say(doubt, f"\u201c{shown(doubt.said, 60)}\u201d", names)
+
+
+def _unknown(doubt: Doubt, said: str, names: str) -> str:
+    if doubt.slot == "version":
+        return f"There is no version {said}." + (f" There are: {names}." if names else "")
+    return f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
+
+
+def _none_yet(doubt: Doubt, _: str, __: str) -> str:
+    return (
+        f"No version of `{doubt.said}` is registered yet. Whoever runs Quartermaster adds one: "
+        f"`quartermaster models add {doubt.said} VERSION DIRECTORY`."
+    )
+
+
+_REASONS: Final[dict[DoubtReason, Callable[[Doubt, str, str], str]]] = {
+    DoubtReason.AMBIGUOUS: lambda doubt, said, names: (
+        f"{said} matches {len(doubt.candidates)} names: {names}." if doubt.said else ""
+    ),
+    DoubtReason.NOT_A_NUMBER: lambda _, said, __: f"{said} is not a number I can use.",
+    DoubtReason.UNKNOWN_NAME: _unknown,
+    DoubtReason.COMPETING: lambda _, __, names: (
+        f"You named several{f': {names}' if names else ''}. One request at a time."
+    ),
+    DoubtReason.NOTHING_BEFORE: lambda doubt, _, __: (
+        f"Nothing answered in `{doubt.said}` before what answers there now: there is no way back."
+    ),
+    DoubtReason.NONE_YET: _none_yet,
+    DoubtReason.PAST: lambda *_: "That time is in the past. Give a later one.",
+}
