@@ -39,7 +39,7 @@ def test_what_both_read_is_the_card_that_the_grammar_made(stage, mira):
 def test_what_the_model_alone_read_says_which_values_to_check(stage, mira):
     asked = proposal("deploy", model=FRAUD, version="3.2.1", environment=("staging", "staging"))
     card = read_back(stage, mira, UNREAD, asked)
-    assert f"{CHECK}: model, version, environment." in text_of(card)
+    assert f"{CHECK}: model, version, environment." in text_of(card), text_of(card)
     mira.click(card, "Confirm")
     number = mira.wait(lambda: stage.house.book.requests.last() or None)
     request = stage.house.book.request(number)
