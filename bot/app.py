@@ -12,6 +12,7 @@ from bot.drifting import DUTY as DRIFT
 from bot.drifting import Drifting
 from bot.front import Front
 from bot.house import House
+from bot.intake.model.reader import Reader
 from bot.listeners import buttons, commands, home, messages, views
 from bot.notify import Notifier
 from bot.outages import DUTY as OUTAGE
@@ -47,6 +48,7 @@ def build_app(
     *,
     simulate: bool,
     admin_channel: str = "",
+    reader: Reader | None = None,
 ) -> DeskApp:
     """Return the desk's app on one house; `nudge` and `ask` put a request and its questions to a worker."""
     client = web_client(settings.bot_token, settings.api_url or None)
@@ -69,7 +71,7 @@ def build_app(
     back, drifting = WaysBack(desk, slack, tables, notifier.voice), Drifting(desk, slack, tables)
     notifier.duties[DRIFT] = drifting.tell
     notifier.duties[ROUTED] = _each(back.tell, drifting.tell)
-    front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel)
+    front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel, reader=reader)
     front.have_answered = ask
     app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
     for surface in (messages, buttons, views, commands, home):

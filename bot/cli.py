@@ -154,6 +154,14 @@ def endpoint(
     run_endpoint(HouseSettings().models, EndpointSettings().model_copy(update=said), Console(soft_wrap=True).print)
 
 
+@app.command(epilog="Example:  quartermaster doctor")
+def doctor() -> None:
+    """Say what is set and does not work; exit 1 when something does not."""
+    from bot.doctor import examine
+
+    raise typer.Exit(examine(Console()))
+
+
 def _with_broker() -> HouseSettings:
     settings = HouseSettings()
     if not settings.broker_url:

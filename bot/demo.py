@@ -15,12 +15,14 @@ from rich.markup import escape
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 from slack_sdk.socket_mode.builtin import SocketModeClient
 
+from bot import figures
 from bot.app import DeskApp, build_app
 from bot.crew import Crew
 from bot.errors import SettingsError
 from bot.house import House, house_of, only_one
+from bot.intake.model.reader import Reader, reader_of
 from bot.listeners.commands import USAGE
-from bot.settings import SlackSettings
+from bot.settings import ReaderSettings, SlackSettings
 from bot.slack import web_client
 from bot.workspace.model import Channel, Command, Person
 from bot.workspace.server import WorkspaceServer
@@ -135,8 +137,10 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
             asker(settings.broker_url),
             simulate=False,
             admin_channel=settings.admin_channel,
+            reader=stack.enter_context(_reading(ReaderSettings())),
         )
         stack.callback(made.tables.close)
+        stack.enter_context(figures.shown(made.tables, ReaderSettings().metrics_port))
         stack.enter_context(_notifying(made))
         if port is None:
             stack.enter_context(_listening(made, slack))
@@ -152,19 +156,33 @@ def run_bot(port: int | None, host: str, console: Console) -> None:
 @contextmanager
 def desk(slack: SlackSettings, house: House, broker: str, *, simulate: bool, admin_channel: str) -> Iterator[None]:
     """Connect the desk over Socket Mode, with its notifier beside it."""
-    made = build_app(
-        slack,
-        house,
-        nudger(broker, house.book.requests.resource),
-        asker(broker),
-        simulate=simulate,
-        admin_channel=admin_channel,
-    )
+    reading, nudge = ReaderSettings(), nudger(broker, house.book.requests.resource)
+    with _reading(reading) as reader:
+        made = build_app(
+            slack,
+            house,
+            nudge,
+            asker(broker),
+            simulate=simulate,
+            admin_channel=admin_channel,
+            reader=reader,
+        )
+        try:
+            with figures.shown(made.tables, reading.metrics_port), _notifying(made), _listening(made, slack):
+                yield
+        finally:
+            made.tables.close()
+
+
+@contextmanager
+def _reading(settings: ReaderSettings) -> Iterator[Reader | None]:
+    """The model that reads along, where one is set."""
+    reader = reader_of(settings)
     try:
-        with _notifying(made), _listening(made, slack):
-            yield
+        yield reader
     finally:
-        made.tables.close()
+        if reader is not None:
+            reader.close()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from bot.desk import Desk
 from bot.doors import Doors
 from bot.errors import Refused
 from bot.house import House
+from bot.intake.model.reader import Reader
 from bot.manners.base import Spot
 from bot.manners.forms import Forms
 from bot.manners.home import Home
@@ -33,6 +34,7 @@ class Front(Forms, Home, Mending, Returning):
         notifier: is given the duties of showing drafts and answering what was kept.
         simulate: whether what no executor carries out is simulated.
         admin_channel: id or name of the channel that hears of side doors; empty for direct messages to admins.
+        reader: the model that reads sentences beside the grammar, None for the grammar alone.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class Front(Forms, Home, Mending, Returning):
         *,
         simulate: bool,
         admin_channel: str = "",
+        reader: Reader | None = None,
     ) -> None:
-        super().__init__(house, desk, slack, tables, notifier, simulate=simulate)
+        super().__init__(house, desk, slack, tables, notifier, simulate=simulate, reader=reader)
         notifier.duties |= {"ask": self.show, "event": self.take_up}
         notifier.rounds.append(self.expire_drafts)
         self.doors = Doors(desk, slack, tables, notifier, admin_channel)

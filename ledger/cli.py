@@ -18,21 +18,16 @@ from rich.progress import Progress
 
 from ledger.audit import Verdict, verify_bundle, verify_store
 from ledger.errors import LedgerError, TamperedError
+from ledger.exits import FAULT, NOT_ANCHORED, UNREADABLE
 from ledger.export.bundle import read_bundle
 from ledger.export.choice import Choice, Claim
 from ledger.export.take import Taken, take
 from ledger.log.sqlite import SqliteStore
+from ledger.ran_told import from_bundle, parse_moment
 
 app = typer.Typer(
     help="Verify the ledger, and take evidence along.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-
-FAULT: Final = 1
-"""Exit status when an entry, a checkpoint or the law is wrong."""
-UNREADABLE: Final = 2
-"""Exit status when nothing could be verified: a file is not there or not readable, or an option does not fit."""
-NOT_ANCHORED: Final = 3
-"""Exit status when nothing is wrong, but nobody outside vouches for it."""
 
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CLAIMS: Final = {
@@ -108,6 +103,27 @@ def export(
         with _progress() as tell:
             taken = take(output, kind.value, choice, _home(), database=database, checkpoint=checkpoint, progress=tell)
     _tell_taken(output, taken)
+
+
+@app.command(
+    epilog="Examples:  quartermaster ledger ran 2026-11-01T12:00 --bundle all.zip --key @key.txt"
+    "   ·   quartermaster ledger ran 2026-11-01 --bundle all.zip --environment production --json"
+)
+def ran(
+    moment: Annotated[str, typer.Argument(help="A day or a time, UTC unless it names a zone: 2026-11-01T12:00.")],
+    bundle: Annotated[Path, typer.Option(help="The bundle to read; it is verified first.")],
+    key: Annotated[str | None, typer.Option(help="The public key you were given from outside (or @file).")] = None,
+    environment: Annotated[str | None, typer.Option(help="This environment alone, such as production.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say which models ran at a time, by whose order, with the proof of each entry; from a bundle alone.
+
+    Exit 0: answered, and verified against the key. 1: a fault. 2: it cannot tell. 3: consistent, but not anchored.
+    """
+    with _plainly():
+        answer = from_bundle(bundle, text_of(key), parse_moment(moment), environment)
+    answer.tell(Console(), as_json=as_json)
+    raise typer.Exit(answer.status)
 
 
 def _tell_taken(output: Path, taken: Taken) -> None:

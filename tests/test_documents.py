@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+from bot.settings import ReaderSettings
 from workers.endpoint.settings import EndpointSettings
 from workers.settings import HouseSettings
 
@@ -16,6 +17,7 @@ README = (ROOT / "README.md").read_text()
 def test_every_setting_is_in_the_readme():
     names = {f"QM_{name.upper()}" for name in HouseSettings.model_fields}
     names |= {f"QM_ENDPOINT_{name.upper()}" for name in EndpointSettings.model_fields}
+    names |= {f"QM_READER_{name.upper()}" for name in ReaderSettings.model_fields}
     assert names <= set(re.findall(r"QM_[A-Z_]+", README))
 
 

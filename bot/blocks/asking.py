@@ -25,16 +25,23 @@ _ALSO: Final = {
 EXPIRED: Final = "Not confirmed in time. Nothing was sent. Ask again when you are ready."
 
 
-def read_back(draft_id: str, preview: Preview, purpose: str, voice: Voice, *, executor_note: str = "") -> Message:
-    """Return what was understood, in exact values; nothing is sent until it is confirmed."""
+def read_back(
+    draft_id: str, preview: Preview, purpose: str, voice: Voice, *, executor_note: str = "", heard: str = ""
+) -> Message:
+    """Return what was understood, in exact values; nothing is sent until it is confirmed.
+
+    Args:
+        heard: how it was read, and what was left out.
+    """
     what = voice.what(preview.form)
     cost = voice.cost(preview.form)
     text = ", ".join(part for part in (f"Please confirm: {what}", voice.when(preview.form), cost) if part)
     if preview.decision.permitted:
-        blocks = _permitted(draft_id, preview, purpose, voice, executor_note)
+        note = " · ".join(part for part in (executor_note, heard) if part)
+        blocks = _permitted(draft_id, preview, purpose, voice, note)
         return Message(text=f"{text}. Nothing is sent yet.", blocks=(header(what), *blocks))
     denied = f"Policy would deny {what}: {preview.decision.why} Nothing is sent yet."
-    return Message(text=denied.replace("`", ""), blocks=(header(what), *_denied(draft_id, preview, voice)))
+    return Message(text=denied.replace("`", ""), blocks=(header(what), *_denied(draft_id, preview, voice, heard)))
 
 
 def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note: str) -> tuple[dict[str, object], ...]:
@@ -76,7 +83,7 @@ def _cost(preview: Preview, voice: Voice) -> str:
     return f"{cost}. {preview.left.words(voice.policy)}" if cost and preview.left else cost
 
 
-def _denied(draft_id: str, preview: Preview, voice: Voice) -> list[dict[str, object]]:
+def _denied(draft_id: str, preview: Preview, voice: Voice, heard: str) -> list[dict[str, object]]:
     blocks = [section(f":no_entry: *Policy would deny this.* {preview.decision.why}")]
     buttons = [*_edit(preview.form, draft_id), button("qm_confirm", "Ask all the same", draft_id)]
     near = preview.nearest
@@ -85,7 +92,7 @@ def _denied(draft_id: str, preview: Preview, voice: Voice) -> list[dict[str, obj
         what = ", ".join(part for part in (voice.what(near.form), window, voice.cost(near.form)) if part)
         blocks.append(section(f"*Nearest request that would pass*\n{what}. {near.decision.why}"))
         buttons.insert(0, button("qm_nearest", near.label, draft_id, "primary"))
-    blocks.append(context("Nothing is sent yet. Asking all the same is entered in the ledger as denied."))
+    blocks.append(context("Nothing is sent yet. Asking all the same is entered in the ledger as denied.", heard))
     return [*blocks, actions(*buttons, button("qm_discard", "Discard", draft_id))]
 
 

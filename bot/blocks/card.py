@@ -11,7 +11,7 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, fiel
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, amount, code, duration, shown, tokens
 from bot.tables.messages import Nudges
-from ledger.nouns import AdapterForm, DoorForm, GpuForm, KeyForm, Receipt, Usage
+from ledger.nouns import AdapterForm, DeployForm, DoorForm, GpuForm, KeyForm, Receipt, Usage
 from ledger.streams.halt import Stop
 from ledger.streams.request import Request, Status
 
@@ -110,9 +110,15 @@ def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
         ("Cost", voice.cost(request.form)),
         ("Used", voice.spent(request)),
         *deployment_facts(request.form, voice),
-        ("Result", shown(receipt.note)) if isinstance(request.form, DoorForm) else _firmness(receipt),
+        ("Result", shown(receipt.note)) if _tells(request) else _firmness(receipt),
         ("Purpose", shown(str(request.purpose))),
     ]
+
+
+def _tells(request: Request) -> bool:
+    """Whether the receipt says what was done, rather than how something is held."""
+    note = request.receipt.note if request.receipt is not None else ""
+    return isinstance(request.form, DoorForm) or (isinstance(request.form, DeployForm) and bool(note))
 
 
 def _firmness(receipt: Receipt) -> tuple[str, str]:

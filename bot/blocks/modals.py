@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from bot.blocks.inputs import initial, length, number, seconds_of, select
+from bot.blocks.keys import key_blocks, key_form
 from bot.blocks.parts import Block, entry_input, modal, option
 from bot.blocks.question import type_label
 from bot.blocks.words import Voice
 from bot.intake.vocabulary import STRATEGIES
 from ledger.nouns import Access, AdapterForm, DataForm, DeployForm, DoorForm, Form, GpuForm, KeyForm
 from ledger.streams.model import LATEST, WHOLE
-from policies.catalogue import ENDPOINT, Catalogue
+from policies.catalogue import Catalogue
 
 FORM, LESS, DENY, REVOKE = "qm_form", "qm_less", "qm_deny", "qm_revoke"
 LIVE: Final = (
@@ -35,14 +37,12 @@ LIVE: Final = (
 )
 """Blocks whose changes are counted up at once."""
 MOST_GPUS: Final = 1024
-MOST_TOKENS: Final = 10**12
-MOST_HOURS: Final = 8760
 MOST_REPLICAS: Final = 64
 
 
 def form_modal(kind: str, slots: Mapping[str, Any], voice: Voice, private: Mapping[str, Any]) -> Block:
     """Return the form of `kind` (gpu, data, deploy, key), filled with the slots that are known."""
-    make = {"gpu": _gpu_blocks, "data": _data_blocks, "deploy": _deploy_blocks, "key": _key_blocks}
+    make = {"gpu": _gpu_blocks, "data": _data_blocks, "deploy": _deploy_blocks, "key": key_blocks}
     blocks, title = make[kind](slots, voice)
     purpose = {"type": "plain_text_input", **initial(shown_plain(slots.get("purpose")))}
     blocks.append(entry_input("purpose", "Purpose", purpose, hint="Shown to the people who decide.", optional=True))
@@ -59,10 +59,10 @@ def _gpu_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], st
     count = slots.get("gpu_count")
     known = count if isinstance(count, int) and 1 <= count <= MOST_GPUS else None
     return [
-        entry_input("gpu_type", "GPU type", _select(types, slots.get("gpu_type")), live=True),
+        entry_input("gpu_type", "GPU type", select(types, slots.get("gpu_type")), live=True),
         entry_input("gpu_count", "Number of GPUs", number(known, 1, MOST_GPUS), live=True),
         _start(slots),
-        _length(slots),
+        length(slots),
     ], "GPU request"
 
 
@@ -71,16 +71,11 @@ def _data_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], s
     access = [option("Read", "read"), option("Write", "write")]
     columns = {"type": "plain_text_input", **initial(", ".join(slots.get("columns") or ()))}
     return [
-        entry_input("dataset", "Data set", _select(datasets, slots.get("dataset")), live=True),
-        entry_input("access", "Access", _select(access, slots.get("access")), live=True),
+        entry_input("dataset", "Data set", select(datasets, slots.get("dataset")), live=True),
+        entry_input("access", "Access", select(access, slots.get("access")), live=True),
         entry_input("columns", "Columns", columns, hint="Leave empty for all of them.", optional=True, live=True),
-        _length(slots),
+        length(slots),
     ], "Data access"
-
-
-def _length(slots: Mapping[str, Any]) -> Block:
-    hours = number(_hours(slots.get("duration_s")), 0, MOST_HOURS, decimal=True)
-    return entry_input("hours", "Hours", hours, live=True)
 
 
 def _deploy_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], str]:
@@ -89,35 +84,17 @@ def _deploy_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block],
     places = [option(name, name) for name in catalogue.environments]
     version = {"type": "plain_text_input", **initial(shown_plain(slots.get("version")))}
     return [
-        entry_input("model", "Model", _select(models, slots.get("model")), live=True),
+        entry_input("model", "Model", select(models, slots.get("model")), live=True),
         entry_input("version", "Version", version, live=True),
-        entry_input("environment", "Environment", _select(places, slots.get("environment")), live=True),
+        entry_input("environment", "Environment", select(places, slots.get("environment")), live=True),
         _change(slots),
         *_ways(slots),
     ], "Deployment"
 
 
-def _key_blocks(slots: Mapping[str, Any], voice: Voice) -> tuple[list[Block], str]:
-    catalogue = voice.policy.catalogue
-    models = [option(name, name) for name, model in catalogue.models.items() if model.serving is not None]
-    places = [option(name, name) for name in catalogue.environments]
-    count = slots.get("tokens")
-    known = count if isinstance(count, int) and 1 <= count <= MOST_TOKENS else None
-    hint = "Of prompts and answers together, until the key ends."
-    return [
-        entry_input("model", "Model", _select(models or _NO_MODEL, slots.get("model")), live=True),
-        entry_input("environment", "Environment", _select(places, slots.get("environment")), live=True),
-        entry_input("tokens", "Tokens", number(known, 1, MOST_TOKENS), hint=hint, live=True),
-        _length(slots),
-    ], "Key to a model"
-
-
-_NO_MODEL: Final = [option("No model is served", "none")]
-
-
 def _change(slots: Mapping[str, Any]) -> Block:
     options = [option("Deploy it", "deploy"), option("Go back to it", "rollback")]
-    chosen = _select(options, "rollback" if slots.get("rollback") else "deploy")
+    chosen = select(options, "rollback" if slots.get("rollback") else "deploy")
     return entry_input("change", "Change", chosen, live=True)
 
 
@@ -128,7 +105,7 @@ def _ways(slots: Mapping[str, Any]) -> list[Block]:
     percent = number(slots.get("canary_percent"), 1, WHOLE - 1)
     replicas = number(slots.get("replicas"), 1, MOST_REPLICAS)
     return [
-        entry_input("strategy", "Strategy", _select(strategies, slots.get("strategy")), optional=True, live=True),
+        entry_input("strategy", "Strategy", select(strategies, slots.get("strategy")), optional=True, live=True),
         entry_input("canary_percent", "Canary, percent", percent, hint=hint, optional=True, live=True),
         entry_input("replicas", "Replicas", replicas, optional=True, live=True),
     ]
@@ -141,31 +118,6 @@ def _start(slots: Mapping[str, Any]) -> Block:
     return entry_input(
         "start", "Start", element, hint="Leave empty to start when it is approved.", optional=True, live=True
     )
-
-
-def _select(options: list[Block], value: Any) -> Block:
-    chosen = next((each for each in options if each["value"] == value), None)
-    return {"type": "static_select", "options": options, **({"initial_option": chosen} if chosen else {})}
-
-
-def number(value: Any, least: int, most: int, *, decimal: bool = False) -> Block:
-    """Return an input for a number, filled unless `value` is None."""
-    bounds = {"min_value": str(least), "max_value": str(most)}
-    return {
-        "type": "number_input",
-        "is_decimal_allowed": decimal,
-        **bounds,
-        **initial("" if value is None else f"{value}"),
-    }
-
-
-def _hours(seconds: Any) -> Any:
-    return None if seconds is None else f"{seconds / 3600:g}"
-
-
-def initial(value: str) -> Block:
-    """Return what an input is filled with; nothing for nothing."""
-    return {"initial_value": value} if value else {}
 
 
 def slots_of(form: Form, purpose: str) -> dict[str, Any]:
@@ -244,7 +196,7 @@ def form_of_values(
             resource=f"data:{values['dataset']}", access=Access(values["access"]), duration_s=held, columns=columns
         ), {}
     if kind == "key":
-        return _key_form(values, held, errors)
+        return key_form(values, held, errors)
     return _deploy_form(values, catalogue)
 
 
@@ -276,17 +228,6 @@ def _deploy_form(values: Mapping[str, str], catalogue: Catalogue) -> tuple[Form 
     ), {}
 
 
-def _key_form(values: Mapping[str, str], held: int, errors: dict[str, str]) -> tuple[Form | None, dict[str, str]]:
-    count = values.get("tokens", "")
-    if not (count.isascii() and count.isdigit() and 1 <= int(count) <= MOST_TOKENS):
-        errors["tokens"] = f"A whole number from 1 to {MOST_TOKENS:,}"
-    missing = [name for name in ("model", "environment") if name not in values]
-    if errors or missing:
-        return None, {**dict.fromkeys(missing, "Choose one"), **errors}
-    resource = f"{ENDPOINT}:{values['model']}@{values['environment']}"
-    return KeyForm(resource=resource, tokens=int(count), duration_s=held), {}
-
-
 def _whole(values: Mapping[str, str], name: str, most: int, errors: dict[str, str]) -> int | None:
     """Return a number that need not be there; one that cannot be is an error of its block."""
     text = values.get(name)
@@ -315,14 +256,3 @@ def _gpu_form(
     return GpuForm(
         resource=f"gpu:{pools[0]}", gpu_type=values["gpu_type"], gpus=int(count), duration_s=held, start=start
     ), {}
-
-
-def seconds_of(hours: str, errors: dict[str, str]) -> int:
-    """Return the seconds of the hours entered; what cannot be is an error of the block `hours`."""
-    try:
-        seconds = round(float(hours) * 3600) if hours.isascii() else 0
-    except (ValueError, OverflowError):
-        seconds = 0
-    if not 60 <= seconds <= MOST_HOURS * 3600:  # noqa: PLR2004 a minute
-        errors["hours"] = f"From 0.02 to {MOST_HOURS} hours"
-    return seconds

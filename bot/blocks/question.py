@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from bot.blocks.parts import Block, Message, actions, button, context, header, menu, option, section
@@ -14,7 +15,10 @@ from policies.catalogue import Catalogue
 MOST_MENUS: Final = 3
 NOW: Final = "now"
 ALL: Final = "*"
+NOT_SAID: Final = "-"
+YES: Final = "yes"
 _WORDS: Final = {
+    "kind": "what you ask for",
     "gpu_type": "which GPU type",
     "gpu_count": "how many GPUs",
     "duration_s": "for how long",
@@ -28,7 +32,11 @@ _WORDS: Final = {
     "canary_percent": "how many percent first",
     "environment": "which environment",
     "tokens": "how many tokens",
+    "replicas": "how many replicas",
+    "strategy": "which strategy",
+    "rollback": "back to an earlier version",
 }
+_KINDS: Final = {"gpu": "GPU time", "data": "Data access", "deploy": "A deployment"}
 _ORDER: Final = tuple(_WORDS)
 _MENTION: Final = re.compile(r"^\s*<@[^>]*>\s*")
 _NUMBERS: Final = {1: "One thing is", 2: "Two things are", 3: "Three things are"}
@@ -39,9 +47,20 @@ _TOKENS: Final = (100_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000)
 
 
 def question(
-    draft_id: str, said: str, slots: Mapping[str, Any], doubts: tuple[Doubt, ...], kind: str, voice: Voice
+    draft_id: str,
+    said: str,
+    slots: Mapping[str, Any],
+    doubts: tuple[Doubt, ...],
+    kind: str,
+    voice: Voice,
+    *,
+    note: str = "",
 ) -> Message:
-    """Return what is not clear, with a menu for each doubtful value where there are candidates for all of them."""
+    """Return what is not clear, with a menu for each doubtful value where there are candidates for all of them.
+
+    Args:
+        note: how it was read, where that is to be known; a sentence of its own.
+    """
     doubts = tuple(sorted(doubts, key=lambda doubt: _ORDER.index(doubt.slot) if doubt.slot in _ORDER else len(_ORDER)))
     asked = list(dict.fromkeys(doubt.slot for doubt in doubts))
     many = _NUMBERS.get(len(asked), f"{len(asked)} things are")
@@ -53,10 +72,10 @@ def question(
     reasons = " ".join(dict.fromkeys(filter(None, (_reason(doubt) for doubt in doubts))))
     words = ", ".join(_WORDS.get(slot, slot.replace("_", " ")) for slot in asked)
     blocks = (
-        header(partly(kind, slots, voice)),
+        header("Your request" if "kind" in asked else partly(kind, slots, voice)),
         section(f":question: *{many} not clear:* {words}.{quoted}"),
         actions(*shown_menus, form, button("qm_discard", "Discard", draft_id), block=f"answer:{draft_id}"),
-        context(f"{reasons} Nothing is sent yet.".strip()),
+        context(f"{reasons} Nothing is sent yet.".strip(), note),
     )
     return Message(text=f"{many} not clear: {words}. Nothing is sent yet.", blocks=blocks)
 
@@ -137,12 +156,35 @@ def _amounts(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
     return [option(tokens(count), str(count)) for count in given or _TOKENS]
 
 
-def _lengths(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
-    return [option(duration(hours * 3600), str(hours * 3600)) for hours in _HOURS]
+def _lengths(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+    given = [int(each) for each in doubt.candidates if doubt.reason is DoubtReason.TWO_READINGS]
+    return [option(duration(held), str(held)) for held in given or [hours * 3600 for hours in _HOURS]]
 
 
-def _start(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
-    return [option("As soon as it is approved", NOW)]
+def _start(doubt: Doubt, _: Mapping[str, Any], voice: Voice) -> list[Block]:
+    given = doubt.candidates if doubt.reason is DoubtReason.TWO_READINGS else ()
+    moments = [option(voice.at(datetime.fromisoformat(each)), each) for each in given]
+    return [*moments, option("As soon as it is approved", NOW)]
+
+
+def _kinds(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+    return [option(_KINDS[each], each) for each in doubt.candidates if each in _KINDS]
+
+
+def _either(unit: str) -> Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]:
+    """What one of two readers said, or that neither of it was meant."""
+
+    def offer(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+        if doubt.reason is not DoubtReason.TWO_READINGS:
+            return []
+        return [*(option(f"{each}{unit}", each) for each in doubt.candidates), option("Leave it open", NOT_SAID)]
+
+    return offer
+
+
+def _back(doubt: Doubt, _: Mapping[str, Any], __: Voice) -> list[Block]:
+    known = doubt.reason is DoubtReason.TWO_READINGS
+    return [option("Yes, back to an earlier one", YES), option("No, a deployment", NOT_SAID)] if known else []
 
 
 def _names(table: Callable[[Catalogue], Mapping[str, Any]]) -> Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]:
@@ -176,11 +218,14 @@ def _versions(doubt: Doubt, slots: Mapping[str, Any], voice: Voice) -> list[Bloc
     return [option(each, each) for each in [c for c in doubt.candidates if c in known] or known]
 
 
-def _percents(_: Doubt, __: Mapping[str, Any], ___: Voice) -> list[Block]:
+def _percents(doubt: Doubt, slots: Mapping[str, Any], voice: Voice) -> list[Block]:
+    if doubt.reason is DoubtReason.TWO_READINGS:
+        return _either(" %")(doubt, slots, voice)
     return [option(f"{percent} % first", str(percent)) for percent in _FIRST]
 
 
 _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]]]] = {
+    "kind": _kinds,
     "gpu_type": _types,
     "gpu_count": _counts,
     "tokens": _amounts,
@@ -194,27 +239,47 @@ _OFFERS: Final[dict[str, Callable[[Doubt, Mapping[str, Any], Voice], list[Block]
     "version": _versions,
     "canary_percent": _percents,
     "environment": _names(lambda catalogue: catalogue.environments),
+    "replicas": _either(""),
+    "strategy": _either(""),
+    "rollback": _back,
 }
 
 
 def _reason(doubt: Doubt) -> str:
-    said = f"\u201c{shown(doubt.said, 60)}\u201d"
+    """Return what is wrong with what was said, empty where nothing was."""
+    say = _REASONS.get(doubt.reason)
+    if say is None:
+        return ""
     names = ", ".join(f"`{each}`" for each in doubt.candidates[:5])
-    if doubt.reason is DoubtReason.AMBIGUOUS and doubt.said:
-        return f"{said} matches {len(doubt.candidates)} names: {names}."
-    if doubt.reason is DoubtReason.NOT_A_NUMBER:
-        return f"{said} is not a number I can use."
-    if doubt.reason is DoubtReason.UNKNOWN_NAME:
-        return f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
-    if doubt.reason is DoubtReason.COMPETING:
-        return f"You named several{f': {names}' if names else ''}. One request at a time."
-    if doubt.reason is DoubtReason.NOTHING_BEFORE:
-        return f"Nothing answered in `{doubt.said}` before what answers there now: there is no way back."
-    if doubt.reason is DoubtReason.NONE_YET:
-        return (
-            f"No version of `{doubt.said}` is registered yet. Whoever runs Quartermaster adds one: "
-            f"`quartermaster models add {doubt.said} VERSION DIRECTORY`."
-        )
-    if doubt.reason is DoubtReason.PAST:
-        return "That time is in the past. Give a later one."
-    return ""
+    return say(doubt, f"\u201c{shown(doubt.said, 60)}\u201d", names)
+
+
+def _unknown(doubt: Doubt, said: str, names: str) -> str:
+    if doubt.slot == "version":
+        return f"There is no version {said}." + (f" There are: {names}." if names else "")
+    return f"I know nothing called {said}." + (f" Close names: {names}." if names else "")
+
+
+def _none_yet(doubt: Doubt, _: str, __: str) -> str:
+    return (
+        f"No version of `{doubt.said}` is registered yet. Whoever runs Quartermaster adds one: "
+        f"`quartermaster models add {doubt.said} VERSION DIRECTORY`."
+    )
+
+
+_REASONS: Final[dict[DoubtReason, Callable[[Doubt, str, str], str]]] = {
+    DoubtReason.AMBIGUOUS: lambda doubt, said, names: (
+        f"{said} matches {len(doubt.candidates)} names: {names}." if doubt.said else ""
+    ),
+    DoubtReason.NOT_A_NUMBER: lambda _, said, __: f"{said} is not a number I can use.",
+    DoubtReason.UNKNOWN_NAME: _unknown,
+    DoubtReason.COMPETING: lambda _, __, names: (
+        f"You named several{f': {names}' if names else ''}. One request at a time."
+    ),
+    DoubtReason.NOTHING_BEFORE: lambda doubt, _, __: (
+        f"Nothing answered in `{doubt.said}` before what answers there now: there is no way back."
+    ),
+    DoubtReason.NONE_YET: _none_yet,
+    DoubtReason.TWO_READINGS: lambda *_: "Your words can be read in two ways.",
+    DoubtReason.PAST: lambda *_: "That time is in the past. Give a later one.",
+}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bot.blocks.modals import DENY, LESS, REVOKE, initial, number, seconds_of
+from bot.blocks.inputs import initial, number, seconds_of
+from bot.blocks.modals import DENY, LESS, REVOKE
 from bot.blocks.parts import Block, Ref, context, entry_input, modal, section
 from bot.blocks.words import Voice
 from ledger.nouns import DataForm, Form, GpuForm, KeyForm

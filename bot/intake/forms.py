@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bot.intake.adapters import adapter_wish
 from bot.intake.grammar import read
 from bot.intake.kept import Kept
+from bot.intake.model.proposal import KINDS, NonsenseError, Proposal
+from bot.intake.model.together import together
 from bot.intake.reading import Doubt, DoubtReason, Intent, Reading
 from bot.intake.vocabulary import Vocabulary
 from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm, KeyForm
@@ -29,6 +32,8 @@ class Understood:
     """Other wishes of the same message, which were heard and are not in the form."""
     without: tuple[str, ...] = ()
     """Slots that were said and have no place in such a form: a deployment starts when it is approved."""
+    by_model: tuple[str, ...] = ()
+    """Slots whose words the grammar had left unread and the model pointed at: to be checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class Unclear:
 
     reading: Reading
     doubts: tuple[Doubt, ...]
+    by_model: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +54,40 @@ class Other:
     """What is to be said to it, where that is known already."""
 
 
-def understand(text: str, *, now: datetime, catalogue: Catalogue, person: str = "") -> Understood | Unclear | Other:
-    """Return what `text` asks for; nothing is guessed, and who asks is never taken from it."""
+def understand(
+    text: str,
+    *,
+    now: datetime,
+    catalogue: Catalogue,
+    person: str = "",
+    proposal: Proposal | None = None,
+    kind: str = "",
+) -> Understood | Unclear | Other:
+    """Return what `text` asks for; nothing is guessed, and who asks is never taken from it.
+
+    Args:
+        proposal: what a model said of the same text; what it points at beside the sentence counts for nothing.
+        kind: which of two kinds of request the person said they meant, where grammar and model had read different ones.
+    """
     adapter = adapter_wish(text, catalogue)
     if isinstance(adapter, str):
         return Other(reading=Reading(intent=Intent.OTHER, text=text), words=adapter)
     if adapter is not None:
         return Understood(form=adapter, purpose="")
-    reading = read(text, now=now, vocabulary=_VOCABULARIES.of(catalogue), sender=person)
-    return form_from(reading, catalogue, now)
+    vocabulary = known_to(catalogue)
+    reading = read(text, now=now, vocabulary=vocabulary, sender=person)
+    by_model: tuple[str, ...] = ()
+    if proposal is not None and may_be_read_twice(reading):
+        with suppress(NonsenseError):  # it fitted when it was heard, and the catalogue has changed since
+            both = together(reading, proposal, text, now=now, vocabulary=vocabulary, sender=person, kind=kind)
+            reading, by_model = both.reading, both.by_model
+    heard = form_from(reading, catalogue, now)
+    return heard if isinstance(heard, Other) else replace(heard, by_model=by_model)
+
+
+def may_be_read_twice(reading: Reading) -> bool:
+    """Whether a model is asked about a sentence: one wish for a thing, or nothing that the grammar understood."""
+    return reading.intent in {*KINDS.values(), Intent.OTHER} and not reading.also and bool(reading.text)
 
 
 def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understood | Unclear | Other:
@@ -64,6 +95,9 @@ def form_from(reading: Reading, catalogue: Catalogue, now: datetime) -> Understo
     if reading.intent not in ASKING:
         return Other(reading=reading)
     doubts = [*reading.doubts, *_several(reading)]
+    kinds = tuple(doubt for doubt in doubts if doubt.slot == "kind")
+    if kinds:
+        return Unclear(reading=reading, doubts=kinds)
     form = _BUILD[reading.intent](dict(reading.slots), catalogue, now, doubts)
     if form is None or doubts:
         return Unclear(reading=reading, doubts=tuple(doubts))
@@ -234,6 +268,11 @@ def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
             "environments": [{"name": n, "aliases": list(a)} for n, a in catalogue.environments.items()],
         }
     )
+
+
+def known_to(catalogue: Catalogue) -> Vocabulary:
+    """Return the vocabulary of a catalogue, made once."""
+    return _VOCABULARIES.of(catalogue)
 
 
 _VOCABULARIES: Final = Kept(vocabulary_of)

@@ -53,6 +53,8 @@ class DoubtReason(StrEnum):
     """No version of the model is registered; what was said is the model."""
     PAST = "past"
     """A time that is over."""
+    TWO_READINGS = "two_readings"
+    """The grammar and the model read something different; what each read are the candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

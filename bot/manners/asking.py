@@ -11,11 +11,14 @@ from bot.answering import Open, answered
 from bot.blocks import asking, question, refusals
 from bot.blocks.modals import kind_of
 from bot.blocks.parts import Message
+from bot.blocks.second import second_line
 from bot.blocks.words import Voice
 from bot.errors import Reason, Refused
 from bot.intake.forms import Unclear, Understood, understand
+from bot.intake.model.proposal import Second
 from bot.intake.reading import Intent, Reading
-from bot.manners.base import Manners, Spot
+from bot.manners.base import Spot
+from bot.manners.reading_along import ReadingAlong
 from bot.tables import Draft, State
 from bot.tables.drafts import DRAFT_LIFE, key_of
 from ledger.nouns import Form, GpuForm, KeyForm
@@ -30,7 +33,7 @@ KINDS: Final = {
 }
 
 
-class Asking(Manners):
+class Asking(ReadingAlong):
     """Hears, shows, and confirms."""
 
     def hear(self, slack: str, text: str, spot: Spot, key: str, now: datetime | None = None) -> None:
@@ -42,19 +45,21 @@ class Asking(Manners):
         """
         said_at = now or self.house.book.clock()
         local = said_at.astimezone(self._voice(slack).zone)
-        heard = understand(text, now=local, catalogue=self.desk.policy().catalogue, person=slack)
+        catalogue = self.desk.policy().catalogue
+        second = self.read_along(slack, text, local, catalogue)
+        heard = understand(text, now=local, catalogue=catalogue, person=slack, proposal=second.proposal)
         if isinstance(heard, Understood):
-            self.ask(slack, heard.form, heard.purpose, text, spot, key, now=said_at)
+            self.ask(slack, heard.form, heard.purpose, text, spot, key, now=said_at, second=second)
         elif isinstance(heard, Unclear):
             kind = KINDS[heard.reading.intent]
-            self._keep(slack, spot, key, said_at, form=None, kind=kind, said=text)
+            self._keep(slack, spot, key, said_at, form=None, kind=kind, said=text, second=second)
         elif heard.words:
             self.say(slack, spot, heard.words)
         else:
-            self.typed(slack, heard.reading, text, spot)
+            self.typed(slack, heard.reading, text, spot, note=second_line(second, ()))
 
-    def typed(self, slack: str, reading: Reading, text: str, spot: Spot) -> None:
-        """Do what words ask for that are no request."""
+    def typed(self, slack: str, reading: Reading, text: str, spot: Spot, note: str = "") -> None:
+        """Do what words ask for that are no request; `note` says how they were read, where that is to be known."""
         raise NotImplementedError
 
     def ask(
@@ -68,10 +73,21 @@ class Asking(Manners):
         *,
         replacing: int | None = None,
         now: datetime | None = None,
+        second: Second | None = None,
     ) -> None:
         """Show the exact form to be confirmed, where it was asked for."""
-        at = now or self.house.book.clock()
-        self._keep(slack, spot, key, at, form=form, kind=kind_of(form), purpose=purpose, said=said, replacing=replacing)
+        self._keep(
+            slack,
+            spot,
+            key,
+            now or self.house.book.clock(),
+            form=form,
+            kind=kind_of(form),
+            purpose=purpose,
+            said=said,
+            replacing=replacing,
+            second=second,
+        )
 
     def _keep(
         self,
@@ -85,6 +101,7 @@ class Asking(Manners):
         said: str,
         purpose: str = "",
         replacing: int | None = None,
+        second: Second | None = None,
     ) -> None:
         draft_id = hashlib.sha256(key.encode()).hexdigest()[:16]
         draft = Draft(
@@ -102,6 +119,7 @@ class Asking(Manners):
             replacing=replacing,
             asked_at=now,
             expires=now + DRAFT_LIFE,
+            second=second or Second(),
         )
         self.tables.new_draft(draft)
         self.notifier.soon(draft.key)
@@ -125,17 +143,28 @@ class Asking(Manners):
         voice = self._voice(draft.slack)
         if draft.form is not None:
             preview = self.desk.preview(draft.slack, draft.form)
-            parts = (self._frozen_note(draft.form, voice) or self._executor_note(draft.form), self._left_out(draft))
-            note = " ".join(part for part in parts if part)
-            return asking.read_back(draft.id, preview, draft.purpose, voice, executor_note=note)
+            note = self._frozen_note(draft.form, voice) or self._executor_note(draft.form)
+            heard = self._left_out(draft)
+            return asking.read_back(draft.id, preview, draft.purpose, voice, executor_note=note, heard=heard)
         still = self._still_open(draft)
-        slots, doubts = (still.slots, still.doubts) if isinstance(still, Open) else ({}, ())
-        return question.question(draft.id, draft.said, slots, doubts, draft.kind, voice)
+        if not isinstance(still, Open):
+            return question.question(draft.id, draft.said, {}, (), draft.kind, voice)
+        note = second_line(draft.second, still.by_model)
+        return question.question(
+            draft.id, draft.said, still.slots, still.doubts, still.kind or draft.kind, voice, note=note
+        )
 
     def _still_open(self, draft: Draft) -> Understood | Open:
         now = draft.asked_at.astimezone(self._voice(draft.slack).zone)
         catalogue = self.desk.policy().catalogue
-        return answered(draft.said, draft.answers, now=now, catalogue=catalogue, person=draft.slack)
+        return answered(
+            draft.said,
+            draft.answers,
+            now=now,
+            catalogue=catalogue,
+            person=draft.slack,
+            proposal=draft.second.proposal,
+        )
 
     def _frozen_note(self, form: Form, voice: Voice) -> str:
         stop = self.desk.book.halts().over(form.resource)
@@ -148,11 +177,12 @@ class Asking(Manners):
         return asking.SIMULATED if self._simulate else asking.NOBODY
 
     def _left_out(self, draft: Draft) -> str:
-        """What the sentence said beside the form that is shown: nobody may think that it was asked for too."""
+        """How the sentence was read, and what it said beside the form that is shown and is not asked for with it."""
         heard = self._still_open(draft)
         if not isinstance(heard, Understood) or heard.form != draft.form:
             return ""
-        return asking.left_out(heard.also, heard.without)
+        words = (second_line(draft.second, heard.by_model), asking.left_out(heard.also, heard.without))
+        return " ".join(part for part in words if part)
 
     # -- what its buttons do --------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from bot.blocks.words import Voice
 from bot.desk import Desk
 from bot.errors import Refused
 from bot.house import House
+from bot.intake.model.reader import Reader
 from bot.notify import Notifier
 from bot.slack import Slack
 from bot.tables import Tables
@@ -29,10 +30,18 @@ class Manners:
     """The parts that answers share; see `bot.front.Front` for the arguments."""
 
     def __init__(
-        self, house: House, desk: Desk, slack: Slack, tables: Tables, notifier: Notifier, *, simulate: bool
+        self,
+        house: House,
+        desk: Desk,
+        slack: Slack,
+        tables: Tables,
+        notifier: Notifier,
+        *,
+        simulate: bool,
+        reader: Reader | None = None,
     ) -> None:
         self.house, self.desk, self.slack, self.tables, self.notifier = house, desk, slack, tables, notifier
-        self._simulate = simulate
+        self._simulate, self.reader = simulate, reader
 
     def stranger(self, slack: str) -> str | None:
         """Return the sentence for somebody who may not be served, None for those who may."""

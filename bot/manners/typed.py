@@ -37,7 +37,7 @@ def number_in(text: str) -> int | None:
 class Typed(Asking, Extending, Knowing, Questioning):
     """What people type."""
 
-    def typed(self, slack: str, reading: Reading, text: str, spot: Spot) -> None:
+    def typed(self, slack: str, reading: Reading, text: str, spot: Spot, note: str = "") -> None:
         """Do what words ask for that are no request, or say what can be asked."""
         number = reading.slots.get("request_id")
         if reading.intent in _VERBS and number is not None:
@@ -53,7 +53,7 @@ class Typed(Asking, Extending, Knowing, Questioning):
         elif reading.intent is Intent.GENAI_ASK:
             self.ask_model(slack, reading.slots["prompt"], reading.slots["model"], spot)
         else:
-            self.say(slack, spot, self._told(slack, reading, text, number))
+            self.say(slack, spot, f"{self._told(slack, reading, text, number)} {note}".strip())
 
     def _told(self, slack: str, reading: Reading, text: str, number: int | None) -> str:
         """Return the answer to what words ask to know."""

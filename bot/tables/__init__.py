@@ -20,6 +20,8 @@ from bot.tables.judged import SCHEMA as JUDGED
 from bot.tables.judged import Judged, Judgements
 from bot.tables.messages import SCHEMA as MESSAGES
 from bot.tables.messages import Messages, Nudges, Posted
+from bot.tables.tallies import SCHEMA as TALLIES
+from bot.tables.tallies import Tallies
 from ledger.log.canonical import format_time
 
 __all__ = ["Draft", "Judged", "Nudges", "Owed", "Posted", "State", "Tables"]
@@ -45,7 +47,7 @@ class Owed:
     mark: int
 
 
-class Tables(Drafts, Messages, Judgements):
+class Tables(Drafts, Messages, Judgements, Tallies):
     """The desk's tables; safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
@@ -53,8 +55,9 @@ class Tables(Drafts, Messages, Judgements):
         self._tx = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         self._lock = threading.RLock()
         self._tx.execute("PRAGMA journal_mode = WAL")
-        for schema in (_HOUSE, DRAFTS, MESSAGES, JUDGED):
+        for schema in (_HOUSE, DRAFTS, MESSAGES, JUDGED, TALLIES):
             self._tx.executescript(schema)
+        self.grow_drafts()
 
     def close(self) -> None:
         """Release the file."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from bot.intake.model.proposal import Second
 from ledger.log.canonical import format_time, parse_time
 from ledger.nouns import Form
 from ledger.streams.codec import form_body, form_of
@@ -19,12 +20,12 @@ SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS asked (id TEXT PRIMARY KEY, root TEXT NOT NULL, slack TEXT NOT NULL, kind TEXT NOT NULL,
     form TEXT, answers TEXT NOT NULL, purpose TEXT NOT NULL, said TEXT NOT NULL, channel TEXT NOT NULL,
     inside TEXT NOT NULL, thread TEXT NOT NULL, replacing INTEGER, asked_at TEXT NOT NULL, expires TEXT NOT NULL,
-    state TEXT NOT NULL, request INTEGER) STRICT;
+    state TEXT NOT NULL, request INTEGER, second TEXT NOT NULL DEFAULT '') STRICT;
 CREATE INDEX IF NOT EXISTS asked_state ON asked (state, expires);
 """
 _COLUMNS: Final = (
     "id, root, slack, kind, form, answers, purpose, said, channel, inside, thread, replacing, "
-    "asked_at, expires, state, request"
+    "asked_at, expires, state, request, second"
 )
 
 
@@ -51,6 +52,7 @@ class Draft:
         inside: time stamp of the thread that it stands in, empty for the conversation itself.
         thread: where the lines about its request go.
         asked_at: when it was said: "tomorrow" is meant from then.
+        second: what a model said of the words then.
     """
 
     id: str
@@ -69,6 +71,7 @@ class Draft:
     expires: datetime
     state: State = State.OPEN
     request: int | None = None
+    second: Second = field(default_factory=Second)
 
     @property
     def key(self) -> str:
@@ -86,6 +89,12 @@ class Drafts:
 
     def _do(self, sql: str, *values: Any) -> sqlite3.Cursor:
         raise NotImplementedError
+
+    def grow_drafts(self) -> None:
+        """A table of an earlier version gets the columns that came later."""
+        known = {name for _, name, *_ in self._do("PRAGMA table_info(asked)")}
+        if "second" not in known:
+            self._do("ALTER TABLE asked ADD COLUMN second TEXT NOT NULL DEFAULT ''")
 
     def new_draft(self, draft: Draft) -> bool:
         """Keep a draft; false when it is there already, because the same words came twice."""
@@ -106,6 +115,7 @@ class Drafts:
             format_time(draft.expires),
             draft.state,
             draft.request,
+            draft.second.dumps(),
         )
         holes = ",".join("?" * len(row))
         return self._do(f"INSERT OR IGNORE INTO asked ({_COLUMNS}) VALUES ({holes})", *row).rowcount == 1  # noqa: S608
@@ -162,5 +172,6 @@ def _draft(row: tuple[Any, ...]) -> Draft:
             "asked_at": parse_time(values["asked_at"]),
             "expires": parse_time(values["expires"]),
             "state": State(values["state"]),
+            "second": Second.loads(values["second"]),
         }
     )

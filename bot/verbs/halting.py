@@ -13,6 +13,7 @@ from ledger.streams.codec import Entry
 from ledger.streams.halt import EVERYTHING, STREAM, Halted, Halts, Lifted, Spell, Stop
 from ledger.streams.request import Decided, Phase, Request, Status
 from policies.catalogue import DESK as THE_DESK
+from policies.catalogue import ENDPOINT
 from policies.grounds import Grounds
 
 _ALL: Final = frozenset({EVERYTHING, "all", "everything"})
@@ -67,11 +68,14 @@ class Halting(Steps):
         return rule
 
     def resource_named(self, word: str) -> str | None:
-        """Return what a typed word names: `*` for everything, a resource by its full or its short name; else None."""
+        """Return what a typed word names: `*` for everything, a resource by its full or its short name; else None.
+
+        The short name of a model in an environment is its deployments'; its keys are named in full.
+        """
         if word.casefold() in _ALL:
             return EVERYTHING
         known = [each for each in self.policy().catalogue.resources() if each != THE_DESK]
-        found = [each for each in known if word in {each, each.partition(":")[2]}]
+        found = [each for each in known if word == each or (_short(each) and word == each.partition(":")[2])]
         return found[0] if len(found) == 1 else None
 
     def resume(self) -> list[int]:
@@ -150,3 +154,8 @@ def _waited(request: Request, seq: int) -> bool:
     if not before or before[-1][0] not in _WAITING:
         return False
     return not (request.status is Status.DENIED and request.seq == before[-1][1])
+
+
+def _short(resource: str) -> bool:
+    """Whether a resource may be named without its scheme."""
+    return not resource.startswith(f"{ENDPOINT}:")

@@ -95,9 +95,8 @@ def _fields_out(value: Any, path: str, sealed: list[Sealed]) -> dict[str, Any]:
     """Every field but those that were added later and say nothing."""
     cls: Any = type(value)
     added = _added(cls)
-    found = {name: getattr(value, name) for name in _names(cls)}
-    said = {name: each for name, each in found.items() if name not in added or each != added[name]}
-    return {name: _out(each, _join(path, name), sealed) for name, each in said.items()}
+    said = [name for name in _names(cls) if name not in added or getattr(value, name) != added[name]]
+    return {name: _out(getattr(value, name), _join(path, name), sealed) for name in said}
 
 
 def _out(value: Any, path: str, sealed: list[Sealed]) -> Any:

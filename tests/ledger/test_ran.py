@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from conftest import Hand
 from deployed import Deployed
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger.audit import verify_bundle
 from ledger.book import Write, open_memory
@@ -114,3 +116,31 @@ def test_a_bundle_of_one_request_cannot_tell(tale, tmp_path):
     bundle = bundled(tale, tmp_path / "one.zip", request=tale.first)
     with pytest.raises(LedgerError, match="cannot tell what ran"):
         of_bundle(bundle)
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["3.2.0", "3.2.1"]), st.sampled_from(["staging", "production"]), st.booleans()),
+    max_size=5,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps=steps, asked=st.integers(0, 6))
+def test_what_ran_at_a_time_is_what_a_ledger_that_ended_then_says(steps, asked):
+    time = Hand(now=START)
+    tale = Deployed(open_memory(clock=time))
+    tale.register("3.2.0", "a")
+    tale.register("3.2.1", "b")
+    sizes = {0: tale.book.store.size()}
+    for hour, (version, environment, shared) in enumerate(steps, start=1):
+        time.pass_time(hours=1)
+        other = "3.2.0" if version == "3.2.1" else "3.2.1"
+        tale.evaluate(tale.start(tale.form(other, environment)))
+        shares = (tale.share(version, 60), tale.share(other, 40)) if shared else ()
+        tale.deploy(version, environment, *shares)
+        sizes[hour] = tale.book.store.size()
+    whole = of_store(tale.book.store, tale.book.store.size())
+    ended = of_store(tale.book.store, sizes[min(asked, len(steps))])
+    moment = START + timedelta(hours=asked)
+    answers = [[(each.environment, each.shares, each.since) for each in ran_at(s, moment)] for s in (whole, ended)]
+    assert answers[0] == answers[1]

@@ -169,3 +169,10 @@ def test_the_stand_in_takes_vllms_flags_and_a_behaviour_from_outside():
     flags = ["--model", "m", "--dtype", "bfloat16", "--gpu-memory-utilization", "0.9", "--enforce-eager"]
     serving = read(flags, {BEHAVIOUR: "unhealthy"})
     assert (serving.names, serving.behaviour) == (("m",), Behaviour.UNHEALTHY)
+
+
+def test_the_stand_in_takes_its_key_from_the_variable_as_vllm_does():
+    flags = ["--model", "m"]
+    assert read(flags, {"VLLM_API_KEY": "secret"}).key == "secret"
+    assert read([*flags, "--api-key", "flag"], {"VLLM_API_KEY": "secret"}).key == "flag"
+    assert read(flags, {"VLLM_API_KEY": ""}).key is None

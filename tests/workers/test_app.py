@@ -62,7 +62,7 @@ def test_a_clock_that_starts_while_the_ledger_is_locked_tries_again(settings, mo
         return built(*arguments, **rest)
 
     class Once:
-        def __init__(self, *_args):
+        def __init__(self, *_args, **_rest):
             ran.append("clock")
 
         def run(self, _stop):

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from conftest import INES, MIRA, kinds
 
+from ledger.nouns import DeployForm
 from ledger.streams.request import Status
 from policies.decide import Policy
 from workers.executors.base import Observation, Pending
@@ -103,3 +104,17 @@ def test_time_in_line_costs_nothing(world):
     attend(world.room, request.number)
     now = world.now(request)
     assert (now.status, now.usage.held_s, now.usage.cost_minor) == (Status.ENDED, 0, 0)
+
+
+def test_a_change_that_waited_is_done_when_its_turn_comes(world):
+    form = DeployForm(
+        resource="deploy:churn-predictor@dev", model="churn-predictor", version="2.1.0", environment="dev"
+    )
+    request = world.desk.submit(MIRA, form, purpose="", said="")
+    world.executor.behave(Mood.FULL)
+    attend(world.room, request.number)
+    assert (world.now(request).status, world.now(request).queued.place) == (Status.STARTING, 1)
+    world.executor.behave(Mood.READY)
+    attend(world.room, request.number)
+    assert world.now(request).status is Status.DONE
+    assert world.effects() == ["start"]

@@ -81,8 +81,7 @@ class VllmExecutor:
             return self._adapt(grant, grant.form)
         form = _form(grant)
         with self._orders.alone():
-            order = self._ordered(grant, form)
-            return self._receipt(order) if order.switched else self._carry_on(order)
+            return self._carry_on(self._ordered(grant, form))
 
     def observe(self, grant: Grant) -> Observation:
         """Return whether its order stands and something is or can be routed by it."""
@@ -164,7 +163,9 @@ class VllmExecutor:
     def _carry_on(self, order: Order) -> Receipt | Pending:
         state = self._orders.state(order)
         if state.phase is Phase.FAILED:
-            raise RefusedError(state.why)
+            raise RefusedError(state.why)  # also where it was switched to, and gave way before that was entered
+        if order.switched:
+            return self._receipt(order)
         if state.phase is Phase.OVER:  # something else was switched to before this could be entered: begin anew
             self._orders.put(replace(order, attempt=order.attempt + 1, before=None, put=()))
         elif state.phase in _SWITCHABLE:
@@ -229,11 +230,10 @@ class VllmExecutor:
 
     def _receipt(self, order: Order) -> Receipt:
         share = percent_of(order.put, order.line.digest)
-        result = self._orders.state(order).result
-        words = [f"{order.line.model} {order.version} answers {'' if share == WHOLE else f'{share} % of the calls '}"]
-        words[0] += f"in {order.line.environment}."
-        if result is not None:
-            words.append(f"It passed all {result.cases} cases of its evaluation.")
+        part = "" if share == WHOLE else f"{share} % of the calls "
+        words = [f"{order.line.model} {order.version} answers {part}in {order.line.environment}."]
+        if self.simulated:
+            words.append("A stand-in answers, and no model.")
         note = " ".join(words)
         return Receipt(executor=self.name, enforcement=self.enforcement, simulated=self.simulated, note=note)
 

@@ -6,7 +6,6 @@ import getpass
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,9 +15,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from ledger.book import Book, open_sqlite
+from ledger.cli import text_of
 from ledger.errors import LedgerError
+from ledger.exits import UNREADABLE
+from ledger.ran_told import from_book, from_bundle, parse_moment
 from policies.catalogue import load_catalogue
-from workers.models import ran_cli, telling
+from workers.models import telling
 from workers.models.errors import WeightsError
 from workers.models.registering import check_version, register, register_adapter, served_model
 from workers.models.weights import WeightStore
@@ -131,24 +133,20 @@ def at(
 
     Exit 0: answered; of a bundle also verified against the key. 1: a fault. 2: not readable. 3: not anchored.
     """
-    console = Console()
     try:
         if bundle is not None:
-            answer = ran_cli.from_bundle(bundle, key, parse_moment(moment), environment)
+            answer = from_bundle(bundle, text_of(key), parse_moment(moment), environment)
         else:
             settings = _settings(folder)
             book = _book(settings)
             try:
-                answer = ran_cli.from_book(book, settings.home, parse_moment(moment), environment)
+                answer = from_book(book, settings.home, parse_moment(moment), environment)
             finally:
                 book.store.close()
     except LedgerError as error:
         Console(stderr=True).print(f"[red]{escape(error.detail or str(error))}[/]", highlight=False, soft_wrap=True)
-        raise typer.Exit(ran_cli.UNREADABLE) from None
-    if as_json:
-        _print_json(answer.as_json())
-    else:
-        answer.tell(console)
+        raise typer.Exit(UNREADABLE) from None
+    answer.tell(Console(), as_json=as_json)
     raise typer.Exit(answer.status)
 
 
@@ -175,15 +173,6 @@ def top(
             top_cli.show(look, Console(), every)
     finally:
         book.store.close()
-
-
-def parse_moment(text: str) -> datetime:
-    """Return the time that `text` names, UTC where it names no zone; raises LedgerError when it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise LedgerError(f"{text[:80]} is not a day or a time; write 2026-11-01 or 2026-11-01T12:00") from None
-    return (moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _settings(folder: Path | None) -> HouseSettings:

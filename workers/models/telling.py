@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ledger.streams.model import Evaluation, Model, Registration, Routing, Share, short
+from ledger.ran_told import shares_words
+from ledger.streams.model import Evaluation, Model, Registration, Routing, short
 from workers.models.registering import Taken
 
 Tell = Callable[[int, int], None]
@@ -43,17 +44,6 @@ def evaluation_words(found: Evaluation | None) -> str:
         return "never"
     result = found.result
     return f"{result.cases - result.failed} of {result.cases}, p95\N{NO-BREAK SPACE}{result.p95_ms}\N{NO-BREAK SPACE}ms"
-
-
-def shares_words(shares: tuple[Share, ...]) -> str:
-    """Return `3.2.1 (0123456789ab)`; with percentages when several share the calls."""
-    whole = len(shares) == 1
-    return ", ".join(
-        f"{each.version} ({short(each.digest)})"
-        if whole
-        else f"{each.percent}\N{NO-BREAK SPACE}% {each.version} ({short(each.digest)})"
-        for each in shares
-    )
 
 
 def tell_versions(name: str, model: Model, console: Console) -> None:

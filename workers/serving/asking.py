@@ -83,6 +83,14 @@ def metrics(port: int) -> str:
     return body.decode()
 
 
+def answers(port: int, key: str, served: str, *, embeddings: bool) -> bool:
+    """Whether it does its work at all: health alone says that it listens."""
+    asked = {"input": "hello"} if embeddings else {"prompt": "hello", "max_tokens": 1}
+    path = "/v1/embeddings" if embeddings else "/v1/completions"
+    body = json.dumps({"model": served, **asked}).encode()
+    return _ask(port, "POST", path, key=key, body=body, timeout_s=CASE_S)[0] == 200  # noqa: PLR2004
+
+
 def answer(port: int, key: str, served: str, case: Case) -> Answer:
     """Return what it says to a case; raises EvaluationError when it does not answer, or not with words."""
     body = json.dumps({"model": served, **case.body()}).encode()

@@ -9,16 +9,19 @@ from typing import Final
 
 from workers.models import evaluation
 from workers.models.errors import EvaluationError
-from workers.serving.asking import answer
+from workers.serving.asking import answer, answers
 from workers.serving.orders import Result
 from workers.serving.servers import Server
 
+SILENT: Final = "Its server is healthy and does not answer."
 FIRST: Final = 3
 """How many failures people are told."""
 
 
 def evaluate(folder: Path, server: Server, heard: Callable[[int, int], None]) -> Result | str:
-    """Return how a version did on `<folder>/<model>.jsonl`; an empty text without such a file, else what is wrong with it.
+    """Return how a version did on `<folder>/<model>.jsonl`, or what is wrong in words.
+
+    Without such a file it is asked for one token, and an empty text says that it answered.
 
     Args:
         heard: told how many cases are done, and how many there are.
@@ -26,7 +29,8 @@ def evaluate(folder: Path, server: Server, heard: Callable[[int, int], None]) ->
     try:
         data = (folder / f"{server.line.model}.jsonl").read_bytes()
     except FileNotFoundError:
-        return ""
+        well = answers(server.port, server.key, server.served, embeddings=server.serving.embeddings)
+        return "" if well else SILENT
     except OSError as error:
         return f"Its evaluation cannot be read: {error.strerror}."
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -34,6 +35,7 @@ class Line:
         first_token, between_tokens: median and 95th percentile, milliseconds; None where nothing was asked.
         per_s: tokens made a second.
         finished: requests in the window.
+        profiled: whether there is a profile to hold it against.
         drifts: what stands against it, in words.
     """
 
@@ -48,6 +50,7 @@ class Line:
     between_tokens: tuple[float, float] | None
     per_s: float
     finished: int
+    profiled: bool
     drifts: tuple[str, ...]
 
     def json(self) -> dict[str, Any]:
@@ -64,6 +67,7 @@ class Line:
             "between_tokens_ms": self.between_tokens and [round(each, 3) for each in self.between_tokens],
             "tokens_per_s": round(self.per_s, 1),
             "finished": self.finished,
+            "profiled": self.profiled,
             "drifts": list(self.drifts),
         }
 
@@ -99,10 +103,10 @@ def table(
     if not lines:
         return Text.from_markup(NOTHING)
     head = f"{now:%H:%M:%S} UTC · the last {window_s:.0f} seconds"
-    made = Table(title=head, title_justify="left", title_style="dim", header_style="bold", expand=False, pad_edge=False)
+    made = Table(title=head, title_justify="left", title_style="dim", header_style="bold", box=SIMPLE_HEAD)
     for name, where in (("Model", "left"), ("Version", "left"), *((each, "right") for each in _FIGURES)):
         made.add_column(name, justify=where, no_wrap=name != "Model")  # type: ignore[arg-type]
-    made.add_column("")
+    made.add_column("Profile")
     for line in lines:
         made.add_row(*_cells(line))
     return Group(made, _teams(teams)) if teams else made
@@ -125,9 +129,6 @@ def _cells(line: Line) -> list[RenderableType]:
     waits = f"[yellow]{line.waiting}[/]" if line.waiting else "0"
     first = "-" if line.first_token is None else f"{_ms(line.first_token[0])} / {_ms(line.first_token[1])}"
     between = "-" if line.between_tokens is None else _ms(line.between_tokens[1])
-    state = (
-        f"[red]{escape('; '.join(line.drifts))}[/]" if line.drifts else "[green]as profiled[/]" if line.percent else ""
-    )
     cells = [
         escape(line.place),
         escape(line.version),
@@ -140,9 +141,17 @@ def _cells(line: Line) -> list[RenderableType]:
         between,
         f"{line.per_s:,.1f}",
         f"{line.finished:,}",
-        state,
+        _state(line),
     ]
     return [Text.from_markup(cell) for cell in cells]
+
+
+def _state(line: Line) -> str:
+    if line.drifts:
+        return f"[red]{escape('; '.join(line.drifts))}[/]"
+    if not line.percent:
+        return ""
+    return "[green]as expected[/]" if line.profiled else "[dim]none yet[/]"
 
 
 def _teams(teams: Sequence[tuple[str, int, int]]) -> RenderableType:
@@ -177,6 +186,7 @@ def _line(span: Span, model: Model) -> Line:
         between_tokens=_times(span.window.between_tokens),
         per_s=span.window.made_tokens / span.window.seconds if span.window.seconds else 0.0,
         finished=span.window.finished,
+        profiled=any((each.digest, each.environment) == where for each in model.profiles),
         drifts=tuple(words(each) for each in model.drifts if (each.digest, each.environment) == where),
     )
 

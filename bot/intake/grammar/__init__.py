@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from bot.intake.grammar.amounts import amounts_in
+from bot.intake.grammar.amounts import Amount, amounts_in
 from bot.intake.grammar.frames import records
 from bot.intake.grammar.frames.data import data
 from bot.intake.grammar.frames.deploy import deploy
@@ -55,20 +56,51 @@ _VOTES: Final = frozenset({Intent.REQUEST_APPROVE, Intent.REQUEST_DENY})
 def read(text: str, *, now: datetime, vocabulary: Vocabulary, sender: str = "") -> Reading:
     """Return the one reading of `text` said at `now` (aware). Linear in its length, of which 4,000 characters count."""
     bare = clean(text)
-    folded = fold(bare)
-    model, prompt = prompt_to(bare, folded, vocabulary.models)
+    model, prompt = prompt_to(bare, fold(bare), vocabulary.models)
     if prompt is not None:
         return Reading(intent=Intent.GENAI_ASK, slots={"prompt": prompt, "model": model}, text=bare)
-    folded, amounts = amounts_in(folded)
+    marked = _marked(bare, vocabulary)
+    return _read(marked, wishes_of(marked.whole), now, vocabulary, sender)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A sentence before anything is made of it: clean, folded to the same length, and as tokens with typed values."""
+
+    text: str
+    folded: str
+    whole: Skeleton
+    amounts: tuple[Amount, ...] = ()
+
+
+def mark(text: str, vocabulary: Vocabulary) -> Marked:
+    """Return the sentence with its names, numbers, times and ids marked; linear in its length."""
+    return _marked(clean(text), vocabulary)
+
+
+def _marked(bare: str, vocabulary: Vocabulary) -> Marked:
+    folded, amounts = amounts_in(fold(bare))
     tokens, language = tokenise(folded, index_of(vocabulary))
     tokens = _addressed(tokens, bare, vocabulary)
     tokens = mark_ids(mark_numbers(mark_times(tokens, vocabulary.conventions, language)), folded)
-    whole = Skeleton.of(tokens)
-    wishes = wishes_of(whole)
-    sheet = _sheet(whole, wishes, bare, folded, now, vocabulary, sender)
-    sheet.amounts = amounts
-    _BUILD.get(wishes[0].intent, records.request_id)(sheet)
-    return _reading(wishes, sheet, bare)
+    return Marked(text=bare, folded=folded, whole=Skeleton.of(tokens), amounts=amounts)
+
+
+def read_as(intent: Intent, marked: Marked, *, now: datetime, vocabulary: Vocabulary, sender: str = "") -> Reading:
+    """Return the reading of a sentence of which somebody else said that all of it is one wish of this intent."""
+    return _read(marked, [Wish(intent, 0, len(marked.whole.tokens))], now, vocabulary, sender)
+
+
+def fill(intent: Intent, sheet: Sheet) -> None:
+    """Fill in the slots of an intent from the words on a sheet."""
+    _BUILD.get(intent, records.request_id)(sheet)
+
+
+def _read(marked: Marked, wishes: list[Wish], now: datetime, vocabulary: Vocabulary, sender: str) -> Reading:
+    sheet = _sheet(marked.whole, wishes, marked.text, marked.folded, now, vocabulary, sender)
+    sheet.amounts = marked.amounts
+    fill(wishes[0].intent, sheet)
+    return _reading(wishes, sheet, marked.text)
 
 
 def _addressed(tokens: list[Token], bare: str, vocabulary: Vocabulary) -> list[Token]:

@@ -48,7 +48,8 @@ def _words(clause: Skeleton, text: str, match: re.Match[str], *, to_comma: bool)
     return text[clause.tokens[first].start : clause.tokens[last - 1].end].strip(" .,"), zone
 
 
-_PLAIN: Final = re.compile(r", ((?:[a-z'-]+ ?|NUM |MODEL ?|, ){1,14})(?:[.!]|$)")
+# Whole words alone: were a piece of one enough, a text could make the search take exponential time.
+_PLAIN: Final = re.compile(r", ((?:[a-z'-]+(?: |$)|NUM |MODEL(?: |$)|, ){1,14})(?:[.!]|$)")
 _NOT_PURPOSE: Final = re.compile(
     r"\b(?:please|pls|plz|thx|thanks|pool|project|read|write|only|canary|replicas|deadline|asap"
     r"|access|env|environment|strategy|no|not|approved|columns?|just|actually|make|sorry|instead"

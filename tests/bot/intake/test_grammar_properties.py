@@ -50,7 +50,7 @@ def test_no_text_makes_it_raise(text):
     "unit",
     ["4 h100 and ", "REQ-1042 and ", "would need approval ", "is ready model ", "orders-", "spam-fitler ", "a b ", "on ", "from 9am to ",
      "2 hours and ", "half ", "million ", "each of ", "between ", ". ", "<", "(", "who approved ", "if ", "don't approve ",
-     "approve 30 "],
+     "approve 30 ", "4 h100, the administrators environment are of everybody, prod "],
 )  # fmt: skip
 def test_reading_takes_linear_time(unit):
     text = (unit * LONGEST)[:LONGEST]

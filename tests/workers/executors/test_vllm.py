@@ -12,6 +12,8 @@ from contracts.test_executor import VllmBackend
 from ledger.nouns import Grant
 from workers.errors import RefusedError
 from workers.executors.base import Observation
+from workers.executors.vllm import VllmExecutor
+from workers.serving.orders import Orders, Phase
 
 A, B = ("sha256:" + each * 64 for each in "ab")
 PLACE = "deploy:fraud-detector@production"
@@ -76,6 +78,17 @@ def test_a_canary_that_is_taken_back_gives_its_part_back(executor, grant):
     assert answering(executor) == [("a", 75), ("b", 25)]
     executor.revoke(canary)
     assert answering(executor) == [("a", 100)]
+
+
+def test_what_gave_way_before_it_was_entered_is_refused_with_the_reason(executor, grant):
+    executor.ensure(grant())
+    second = grant(B)
+    executor.ensure(second)
+    orders = Orders(executor.folder)
+    state = orders.state(orders.order(second.key))
+    orders.note(replace(state, phase=Phase.FAILED, why="Its server ended by itself."))
+    with pytest.raises(RefusedError, match="ended by itself"):
+        VllmExecutor.ensure(executor, second)
 
 
 def test_a_model_that_is_not_served_is_refused_in_words(executor, grant):

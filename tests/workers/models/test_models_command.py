@@ -147,6 +147,9 @@ def test_a_bundle_answers_offline_against_the_key_from_outside(run, tale, home, 
     assert "approved by U08RAVI" in said
     assert "Verified against the key you gave." in said
     assert "not anchored" in run("at", moment(tale), "--bundle", str(out), fails=3)
+    alone = CliRunner().invoke(ledger_app, ["ran", moment(tale), "--bundle", str(out), "--key", key])
+    assert alone.exit_code == 0, alone.output
+    assert "3.2.1 (aaaaaaaaaaaa)" in alone.output
 
 
 def altered(bundle, to):

@@ -13,6 +13,7 @@ import pytest
 from serving_site import SERVING, share
 
 from ledger.errors import ReadOnlyError
+from workers.serving import evaluating
 from workers.serving.orders import Phase
 from workers.serving.servers import Servers
 from workers.standin.settings import BEHAVIOUR, Behaviour
@@ -74,6 +75,16 @@ def test_an_evaluation_that_fails_shows_the_first_three_failures_and_ends_the_se
     ((_, result),) = site.record.evaluations
     assert (result.cases, result.failed) == (5, 5)
     site.until(lambda: not site.servers())
+
+
+def test_a_version_without_cases_is_asked_for_one_token_before_it_is_ready(site, monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluating, "answers", lambda *_, **rest: asked.append(rest) or len(asked) > 1)
+    silent = site.order()
+    site.until_phase(silent, Phase.FAILED, Phase.READY)
+    assert site.why(silent) == "Its server is healthy and does not answer."
+    site.until_phase(site.order("3.2.1", "b"), Phase.READY, Phase.FAILED)
+    assert asked == [{"embeddings": False}] * 2
 
 
 def test_an_evaluation_that_passes_is_entered_once_before_the_version_is_ready(site):

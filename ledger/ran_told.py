@@ -1,9 +1,9 @@
-"""`quartermaster models at`: the answer with its proof, from a ledger or from a bundle alone."""
+"""What ran, told to people and programs with its proof: from a ledger, or from a bundle alone, which is verified first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from ledger.audit import Verdict, verify_bundle
 from ledger.book import Book
-from ledger.cli import FAULT, NOT_ANCHORED, UNREADABLE, text_of
 from ledger.errors import LedgerError
+from ledger.exits import FAULT, NOT_ANCHORED
 from ledger.export.bundle import Bundle, read_bundle
 from ledger.export.take import note_of
 from ledger.log.checkpoint import open_checkpoint
@@ -22,9 +22,8 @@ from ledger.ran import Ran, of_bundle, of_store, ran_at
 from ledger.streams import law_of
 from ledger.streams.codec import entry_of
 from ledger.streams.house import Enrolled
-from workers.models.telling import shares_words
+from ledger.streams.model import Share, short
 
-__all__ = ["UNREADABLE", "Answer", "from_book", "from_bundle"]
 _CURRENT: Final = "%Y-%m-%d %H:%M:%S"
 
 
@@ -58,11 +57,16 @@ class Answer:
             "verified": None if self.verdict is None else _verdict_words(self.verdict),
         }
 
-    def tell(self, console: Console) -> None:
-        """Say it to people."""
-        if self.verdict is not None and not self.verdict.sound:
+    def tell(self, console: Console, *, as_json: bool = False) -> None:
+        """Say it, to people or to programs."""
+        if as_json:
+            console.print_json(data=self.as_json(), indent=1)
+        elif self.verdict is not None and not self.verdict.sound:
             console.print(f"[bold red]Not verified:[/] {escape(_verdict_words(self.verdict))}", soft_wrap=True)
-            return
+        else:
+            self._tell_found(console)
+
+    def _tell_found(self, console: Console) -> None:
         if not self.found:
             where = f" in {self.environment}" if self.environment else ""
             console.print(f"Nothing was routed{where} yet at {self.moment:{_CURRENT}} UTC.", highlight=False)
@@ -96,6 +100,26 @@ class Answer:
         return f"by REQ-{ran.ordered}, asked by {asker}, approved by {by}"
 
 
+def parse_moment(text: str) -> datetime:
+    """Return the time that `text` names, UTC where it names no zone; raises LedgerError when it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise LedgerError(f"{text[:80]} is not a day or a time; write 2026-11-01 or 2026-11-01T12:00") from None
+    return (moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def shares_words(shares: tuple[Share, ...]) -> str:
+    """Return `3.2.1 (0123456789ab)`; with percentages when several share the calls."""
+    whole = len(shares) == 1
+    return ", ".join(
+        f"{each.version} ({short(each.digest)})"
+        if whole
+        else f"{each.percent}\N{NO-BREAK SPACE}% {each.version} ({short(each.digest)})"
+        for each in shares
+    )
+
+
 def from_book(book: Book, home: Path, moment: datetime, environment: str | None) -> Answer:
     """Return what a ledger says, under a checkpoint signed now or the newest that was kept.
 
@@ -121,7 +145,7 @@ def from_bundle(path: Path, key: str | None, moment: datetime, environment: str 
         LedgerError: it is no bundle, or does not reach back to that time.
     """
     bundle = read_bundle(path)
-    verdict = verify_bundle(bundle, key=text_of(key))
+    verdict = verify_bundle(bundle, key=key)
     source = of_bundle(bundle)
     found = ran_at(source, moment, environment=environment) if verdict.sound else ()
     return Answer(
