@@ -118,7 +118,7 @@ def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
 def _tells(request: Request) -> bool:
     """Whether the receipt says what was done, rather than how something is held."""
     note = request.receipt.note if request.receipt is not None else ""
-    return isinstance(request.form, DoorForm) or (isinstance(request.form, DeployForm) and bool(note))
+    return isinstance(request.form, DoorForm) or (isinstance(request.form, DeployForm | AdapterForm) and bool(note))
 
 
 def _firmness(receipt: Receipt) -> tuple[str, str]:

@@ -35,7 +35,7 @@ def _left_behind(form: DeployForm, model: Model) -> str:
     shares = routing.shares if routing is not None else ()
     names = {each.adapter for share in shares for each in model.loaded(form.environment, share.digest)}
     lost = names - {each.adapter for each in model.loaded(form.environment, form.digest)}
-    return f"{', '.join(sorted(lost))} not loaded on this version; ask for it again" if lost else ""
+    return f"without {', '.join(sorted(lost))} until asked for again" if lost else ""
 
 
 def _adapter(form: AdapterForm, voice: Voice) -> list[tuple[str, str]]:

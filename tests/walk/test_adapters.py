@@ -135,7 +135,7 @@ def test_the_card_of_a_version_says_which_adapters_it_will_not_have(served):
     form = served.ask("3.2.1", "dev").form
     served.read()
     facts = dict(deployment_facts(form, SimpleNamespace(policy=served.world.policy)))
-    assert facts["Adapters"] == "legal-tone not loaded on this version; ask for it again"
+    assert facts["Adapters"] == "without legal-tone until asked for again"
 
 
 def test_what_was_asked_for_keeps_its_digest_when_the_name_is_registered_anew(served):
