@@ -13,17 +13,22 @@ from test_two_verifiers_models import tale as deployed  # noqa: F401 the fixture
 from ledger.errors import UnlawfulError
 from ledger.log.store import Move
 from ledger.streams.codec import digest, draft, entry_of
-from ledger.streams.model import AdapterRegistered
+from ledger.streams.model import AdapterRegistered, Share
 from ledger.streams.request import ENTRIES, Done
 
-A, B, D = (weights_of(letter) for letter in "abd")
+A, B, D, E, F = (weights_of(letter) for letter in "abdef")
 
 
 @pytest.fixture
 def adapting(deployed):  # noqa: F811
-    """Version 1 answers in production, and an adapter beside it is being loaded there."""
+    """Version 1 answers in production beside a canary, and one of two adapters is being loaded there."""
+    shares = (Share(version="1", digest=A, percent=90), Share(version="2", digest=B, percent=10))
+    deployed.route(deployed.second, *shares)
+    deployed.register("3", "c")
     deployed.register_adapter("legal-tone", "d")
     deployed.third = deployed.start(deployed.adapter_form("legal-tone", "1"))
+    deployed.register_adapter("tone", "e")
+    deployed.register_adapter("legal-tone", "f")
     return deployed
 
 
@@ -33,17 +38,17 @@ def test_an_adapter_is_loaded_and_taken_away_by_approved_changes_and_both_take_i
     tale.enter(f"request:{tale.third}", Done(generation=1, receipt=RECEIPT))
     assert [each.adapter for each in tale.book.model("m").loaded("production", A)] == ["legal-tone"]
     assert tale.book.model("m").loaded("production", B) == () == tale.book.model("m").loaded("dev", A)
-    tale.adapt(tale.adapter_form("legal-tone", "1", load=False))
+    away = replace(tale.adapter_form("legal-tone", "1", load=False), digest=D)
+    tale.adapt(away)
     assert tale.book.model("m").loaded("production", A) == ()
     assert first(bundle(tale)) == second(tale.path) == (True, None)
 
 
 def test_a_name_that_was_registered_anew_keeps_what_it_meant(adapting):
-    adapting.register_adapter("legal-tone", "e")
     model = adapting.book.model("m")
-    assert model.adapter("legal-tone").digest == weights_of("e")
+    assert model.adapter("legal-tone").digest == weights_of("f")
     assert model.knows_adapter("legal-tone", D)
-    assert model.adapter("tone") is None
+    assert model.adapter("none") is None
 
 
 WRONG = {
@@ -51,9 +56,10 @@ WRONG = {
     "a name with a colon": lambda tale: AdapterRegistered(adapter="a:b", digest=D, size=1),
     "a digest that is none": lambda tale: AdapterRegistered(adapter="x", digest="sha256:x", size=1),
     "no bytes": lambda tale: AdapterRegistered(adapter="x", digest=D, size=0),
-    "means it already": lambda tale: AdapterRegistered(adapter="legal-tone", digest=D, size=1),
-    "another adapter": lambda tale: tale.adapted(tale.third, adapter="tone"),
-    "other bytes": lambda tale: tale.adapted(tale.third, digest=B),
+    "means it already": lambda tale: AdapterRegistered(adapter="tone", digest=E, size=1),
+    "never registered": lambda tale: tale.adapted(tale.third, digest=A),
+    "another adapter": lambda tale: tale.adapted(tale.third, adapter="tone", digest=E),
+    "other bytes": lambda tale: tale.adapted(tale.third, digest=F),
     "beside other weights": lambda tale: tale.adapted(tale.third, base=B),
     "the other way round": lambda tale: tale.adapted(tale.third, loaded=False),
     "elsewhere": lambda tale: tale.adapted(tale.third, environment="dev"),
@@ -83,7 +89,7 @@ def refused(tale, form):
 
 
 def test_both_refuse_an_adapter_beside_a_version_that_answers_nowhere(adapting):
-    refused(adapting, adapting.adapter_form("legal-tone", "2"))
+    refused(adapting, adapting.adapter_form("legal-tone", "3"))
 
 
 def test_both_refuse_to_take_away_what_is_not_loaded(adapting):
@@ -104,7 +110,9 @@ def test_both_find_a_change_that_is_done_and_changed_nothing(adapting):
     assert first(bundle(adapting)) == second(adapting.path) == (False, at)
 
 
-@pytest.mark.parametrize("change", [{"digest": B}, {"base": D}, {"adapter": "tone"}], ids=lambda each: next(iter(each)))
+@pytest.mark.parametrize(
+    "change", [{"digest": B}, {"base": D}, {"adapter": "nothing"}], ids=lambda each: next(iter(each))
+)
 def test_both_find_an_adapter_that_was_asked_for_and_never_registered(adapting, change):
     submitted = entry_of(adapting.book.store.read(f"request:{adapting.third}")[0], ENTRIES)
     form = replace(submitted.form, **change)
