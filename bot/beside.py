@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from bot.blocks.deployment import loaded_words
 from bot.blocks.words import Voice, shown, tokens
 from ledger.book import Book
-from ledger.nouns import DataForm, DeployForm, DoorForm, GpuForm, KeyForm
+from ledger.nouns import AdapterForm, DataForm, DeployForm, DoorForm, GpuForm, KeyForm
 from ledger.streams.request import Request
 from policies.budgets import left
 
@@ -44,6 +45,8 @@ def _about(book: Book, request: Request, voice: Voice) -> list[tuple[str, str]]:
         return [("Answers there now", _answers(book, form)), *_team_tokens(request, voice)]
     if isinstance(form, DoorForm):
         return _door(book, form)
+    if isinstance(form, AdapterForm):
+        return [("Loaded there now", loaded_words(book.model(form.model), form.environment))]
     return [("Running now", _running(book, form))]
 
 

@@ -35,6 +35,7 @@ class Action(StrEnum):
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
     REVERT = "revert"
+    ADAPT = "adapt"
 
 
 class Access(StrEnum):
@@ -162,6 +163,41 @@ class DeployForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterForm:
+    """An adapter to be loaded beside one version of a model in an environment, or to be taken away again.
+
+    Args:
+        resource: `deploy:<model>@<environment>`.
+        digest: `sha256:...` of the adapter that the name meant when it was asked for.
+        base: `sha256:...` of the weights that it is loaded beside; another version has none of it.
+        load: False takes it away.
+    """
+
+    resource: str
+    model: str
+    environment: str
+    adapter: str
+    digest: str
+    base: str
+    load: bool
+
+    @property
+    def action(self) -> Action:
+        """Loading and taking away are one right."""
+        return Action.ADAPT
+
+    @property
+    def kind(self) -> FormKind:
+        """A change: done once, undone only by another request."""
+        return FormKind.CHANGE
+
+    @property
+    def start(self) -> datetime | None:
+        """Changes start when approved."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoorForm:
     """What is to become of an access that no grant explains.
 
@@ -207,10 +243,10 @@ class ExplainForm(DoorForm):
     until: datetime
 
 
-Form = GpuForm | DataForm | KeyForm | DeployForm | RevertForm | ExplainForm
+Form = GpuForm | DataForm | KeyForm | DeployForm | AdapterForm | RevertForm | ExplainForm
 Lease = GpuForm | DataForm | KeyForm
 """Forms that have a window and are taken back."""
-Change = DeployForm | RevertForm | ExplainForm
+Change = DeployForm | AdapterForm | RevertForm | ExplainForm
 """Forms that are done once and have no window."""
 
 

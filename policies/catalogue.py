@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.nouns import DataForm, DeployForm, DoorForm, Form, GpuForm, KeyForm, Lease
+from ledger.nouns import AdapterForm, DataForm, DeployForm, DoorForm, Form, GpuForm, KeyForm, Lease
 from ledger.streams.budget import Span
 from ledger.streams.pool import Device
 from policies.backends import POSTGRES, SLURM, Database, Partition, TableAt, database, partition, table_at
@@ -197,6 +197,8 @@ class Catalogue:
             return set(form.columns) <= set(self.datasets[name].columns)
         if isinstance(form, KeyForm):
             return form.tokens > 0 and self.models[name.partition("@")[0]].serving is not None
+        if isinstance(form, AdapterForm):
+            return name == f"{form.model}@{form.environment}" and self.models[form.model].adapts(form)
         if not isinstance(form, DeployForm) or name != f"{form.model}@{form.environment}":
             return False
         return self.models[form.model].has(form.version, form.digest)

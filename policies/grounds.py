@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.book import Book, Write
-from ledger.nouns import DeployForm, Form
+from ledger.nouns import AdapterForm, DeployForm, Form
 from ledger.streams import halt
 from ledger.streams.halt import Halts
 from ledger.streams.holding import Claimed, stream_of
@@ -61,6 +61,6 @@ class Grounds:
 
 
 def _models_of(book: Book, form: Form | None) -> tuple[tuple[str, int], ...]:
-    if not isinstance(form, DeployForm) or not form.digest:
+    if not isinstance(form, DeployForm | AdapterForm) or not form.digest:
         return ()
     return ((f"model:{form.model}", book.model(form.model).version),)

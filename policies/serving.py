@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.nouns import DeployForm
+from ledger.nouns import AdapterForm, DeployForm
 from ledger.streams.model import Model
 from policies.errors import PolicyError
 from policies.strictly import FILE, take
@@ -106,6 +106,16 @@ class ModelItem:
         if self.serving is None:
             return version in self.versions and not digest
         return self.known is not None and self.known.knows(version, digest)
+
+    def adapts(self, form: AdapterForm) -> bool:
+        """Whether the adapter and the version that a form names are registered, and the model may have adapters.
+
+        What is loaded may be taken away also where nothing may be loaded any more.
+        """
+        if self.serving is None or self.known is None or (form.load and not self.serving.adapters):
+            return False
+        beside = any(each.digest == form.base for each in self.known.registered)
+        return beside and self.known.knows_adapter(form.adapter, form.digest)
 
     def meant(self, version: str | None, environment: str, *, rollback: bool, promote: bool) -> tuple[str, str] | None:
         """Return the version that is meant in an environment and its digest, None when none is or it is not known.

@@ -48,7 +48,7 @@ _EVERYWHERE: Final = ("extend", "release", "withdraw", "revoke", "halt", "lift")
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "gpu": ("use", *_EVERYWHERE),
     "data": ("read", "write", *_EVERYWHERE),
-    "deploy": ("deploy", "rollback", "promote", *_EVERYWHERE),
+    "deploy": ("deploy", "rollback", "promote", "adapt", *_EVERYWHERE),
     "endpoint": ("use", *_EVERYWHERE),
     "desk": ("export", "halt", "lift", "revert", "erase", "recover", "change"),
 }

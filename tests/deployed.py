@@ -7,10 +7,10 @@ import struct
 from dataclasses import dataclass
 
 from ledger.book import Book, Write
-from ledger.nouns import Decision, DeployForm, Effect, Enforcement, Personal, Receipt, Seat, new_subject
+from ledger.nouns import AdapterForm, Decision, DeployForm, Effect, Enforcement, Personal, Receipt, Seat, new_subject
 from ledger.streams.codec import digest
 from ledger.streams.house import Enrolled
-from ledger.streams.model import Evaluated, Registered, Routed, Share
+from ledger.streams.model import Adapted, AdapterRegistered, Evaluated, Registered, Routed, Share
 from ledger.streams.request import Approved, Decided, Dispatched, Done, Phase, Reviewed, Submitted, Verdict
 
 SUITE = f"sha256:{'0' * 64}"
@@ -76,6 +76,30 @@ class Deployed:
         resource = f"deploy:{self.model}@{environment}"
         known = {"version": found.version, "digest": found.digest} if found else {"version": version}
         return DeployForm(resource=resource, model=self.model, environment=environment, **(known | more))
+
+    def register_adapter(self, name, letter):
+        entry = AdapterRegistered(adapter=name, digest=weights_of(letter), size=4_196_000)
+        self.enter(f"model:{self.model}", entry, actor="os:root")
+
+    def adapter_form(self, name, base, environment="production", *, load=True):
+        """An adapter beside the version `base`, by the digests that both mean now."""
+        model = self.book.model(self.model)
+        digests = {"digest": model.adapter(name).digest, "base": model.resolve(base).digest}
+        where = {"resource": f"deploy:{self.model}@{environment}", "model": self.model, "environment": environment}
+        return AdapterForm(adapter=name, load=load, **digests, **where)
+
+    def adapted(self, number, **changes):
+        """What is entered of a change of adapters that is being carried out."""
+        form = self.book.request(number).form
+        said = {"environment": form.environment, "adapter": form.adapter, "digest": form.digest, "base": form.base}
+        return Adapted(**({"loaded": form.load, "request": number} | said | changes))
+
+    def adapt(self, form):
+        """The whole of it; returns the number of the request."""
+        number = self.start(form)
+        done = Done(generation=1, receipt=RECEIPT)
+        self.book.append(self.write(f"model:{self.model}", self.adapted(number)), self.write(f"request:{number}", done))
+        return number
 
     def start(self, form):
         """Ask, agree and dispatch; returns the number of the request."""

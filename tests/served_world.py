@@ -38,17 +38,17 @@ class Wall:
         self.ahead += timedelta(**span)
 
 
-def served_catalogue():
-    """Return the shipped catalogue with a served model in it."""
+def served_catalogue(more=""):
+    """Return the shipped catalogue with a served model in it; `more` are further lines of its table."""
     text = (RULES / FILE).read_text()
     assert LISTED in text
-    return parse_catalogue(text.replace(LISTED, "") + SERVED)
+    return parse_catalogue(text.replace(LISTED, "") + SERVED + more)
 
 
 class ServedWorld:
     """Asks, approves and carries out; `until` ticks the keeper, which nudges the hands by itself."""
 
-    def __init__(self, folder, *, ready_s=30.0, command=STANDIN, serving=SERVING):
+    def __init__(self, folder, *, ready_s=30.0, command=STANDIN, serving=SERVING, more=""):
         self.time = Wall()
         self.book = open_sqlite(folder / "ledger.sqlite3", clock=self.time)
         self.site = ServingSite(
@@ -59,7 +59,7 @@ class ServedWorld:
         )
         self.site.command = command
         self.site.new_keeper()
-        self.rules = Policy.load(RULES).with_catalogue(served_catalogue())
+        self.rules = Policy.load(RULES).with_catalogue(served_catalogue(more))
         self.stock = Stock(self.book)
         self.world = make_world(self.book, self.time, folder, self.rules)
         self.executor = VllmExecutor(self.site.folder, {MODEL: serving}.get, clock=self.time, ready_s=ready_s)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ledger.book import Book, Write
-from ledger.nouns import DeployForm, Form, GpuForm, Grant, Usage
+from ledger.nouns import AdapterForm, DeployForm, Form, GpuForm, Grant, Usage
 from ledger.streams.pool import Device, Inventoried
 from ledger.streams.request import Request
 from policies.catalogue import Catalogue
@@ -90,7 +90,7 @@ class Room:
             OccupiedError: somebody did not let go within `patience_s`. The kernel lets go for whoever dies.
         """
         resource = request.form.resource
-        what = resource if isinstance(request.form, DeployForm) else f"{request.beneficiary} {resource}"
+        what = resource if isinstance(request.form, DeployForm | AdapterForm) else f"{request.beneficiary} {resource}"
         with alone_on(self.locks, what, self.patience_s):
             yield
 

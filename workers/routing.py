@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.book import Write
-from ledger.nouns import DeployForm
-from ledger.streams.model import Routed, Share
+from ledger.nouns import AdapterForm, DeployForm
+from ledger.streams.model import Adapted, Routed, Share
 from ledger.streams.request import Request
 from workers.executors.base import Executor, Routes
 from workers.room import WORKER, Room
@@ -21,12 +21,27 @@ def moved(room: Room, request: Request, executor: Executor) -> tuple[Write, ...]
 
 def carried(room: Room, request: Request, executor: Executor) -> tuple[Write, ...]:
     """Return the write that says what answers, to be entered with `Done`, also where that is what answered before."""
+    if isinstance(request.form, AdapterForm):
+        return (_adapted(room, request, request.form),)
     return _routed(room, request, _answering(request, executor), request.number, "")
 
 
 def taken_back(room: Room, request: Request, executor: Executor) -> tuple[Write, ...]:
     """Return the write that says what answers again, to be entered with `Failed`; none when nothing had moved."""
     return _routed(room, request, _unlike(room, request, executor), None, BACK)
+
+
+def _adapted(room: Room, request: Request, form: AdapterForm) -> Write:
+    entry = Adapted(
+        environment=form.environment,
+        adapter=form.adapter,
+        digest=form.digest,
+        base=form.base,
+        loaded=form.load,
+        request=request.number,
+    )
+    expected = room.book.model(form.model).version
+    return Write(stream=f"model:{form.model}", expected=expected, entries=(entry,), actor=WORKER)
 
 
 def _answering(request: Request, executor: Executor) -> tuple[Share, ...]:

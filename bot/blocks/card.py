@@ -11,7 +11,7 @@ from bot.blocks.parts import Block, Message, Ref, actions, button, context, fiel
 from bot.blocks.states import Missing, plain, state_line
 from bot.blocks.words import Voice, amount, code, duration, shown, tokens
 from bot.tables.messages import Nudges
-from ledger.nouns import DeployForm, DoorForm, GpuForm, KeyForm, Receipt, Usage
+from ledger.nouns import AdapterForm, DeployForm, DoorForm, GpuForm, KeyForm, Receipt, Usage
 from ledger.streams.halt import Stop
 from ledger.streams.request import Request, Status
 
@@ -118,7 +118,7 @@ def _held(request: Request, voice: Voice) -> list[tuple[str, str]]:
 def _tells(request: Request) -> bool:
     """Whether the receipt says what was done, rather than how something is held."""
     note = request.receipt.note if request.receipt is not None else ""
-    return isinstance(request.form, DoorForm) or (isinstance(request.form, DeployForm) and bool(note))
+    return isinstance(request.form, DoorForm) or (isinstance(request.form, DeployForm | AdapterForm) and bool(note))
 
 
 def _firmness(receipt: Receipt) -> tuple[str, str]:
@@ -155,7 +155,7 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
         return [button("qm_accept", "Accept", value, "primary"), withdraw]
     if request.status is Status.WAITING:
         first = [button("qm_remind", "Remind", value)] if remind else []
-        edit = [] if isinstance(request.form, DoorForm) else [button("qm_edit_request", "Edit", value)]
+        edit = [] if isinstance(request.form, DoorForm | AdapterForm) else [button("qm_edit_request", "Edit", value)]
         return [*first, *edit, withdraw]
     if request.status in {Status.APPROVED, Status.QUEUED}:
         return [withdraw]
@@ -164,12 +164,12 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
     if request.status is Status.DENIED:
         return _after_denial(request, value)
     style = "primary" if request.status in {Status.FAILED, Status.LAPSED, Status.MISSED} else ""
-    again = request.status in _AGAIN and not isinstance(request.form, DoorForm)
+    again = request.status in _AGAIN and not isinstance(request.form, DoorForm | AdapterForm)
     return [button("qm_again", "Ask again", value, style)] if again else []
 
 
 def _after_denial(request: Request, value: str) -> list[Block]:
-    if isinstance(request.form, DoorForm):
+    if isinstance(request.form, DoorForm | AdapterForm):
         return [button("qm_why", "Why", value)] if request.ended_by is None else []
     if request.ended_by is None:
         return [button("qm_edit_request", "Edit and ask again", value), button("qm_why", "Why", value)]

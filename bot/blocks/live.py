@@ -9,7 +9,17 @@ from bot.blocks.parts import Block, context
 from bot.blocks.verdicts import lower_of
 from bot.blocks.words import Voice, duration, tokens
 from bot.desk import Preview
-from ledger.nouns import Change, DataForm, DeployForm, ExplainForm, GpuForm, KeyForm, RevertForm, window_end
+from ledger.nouns import (
+    AdapterForm,
+    Change,
+    DataForm,
+    DeployForm,
+    ExplainForm,
+    GpuForm,
+    KeyForm,
+    RevertForm,
+    window_end,
+)
 from ledger.streams.request import Request
 from policies.limits import Part, failing
 
@@ -20,6 +30,7 @@ _FIELDS: Final = {
     DataForm: {"level": "dataset", "duration_s": "hours"},
     KeyForm: {"tokens": "tokens", "duration_s": "hours"},
     DeployForm: {"tests": "version"},
+    AdapterForm: {},
     RevertForm: {},
     ExplainForm: {},
 }

@@ -13,7 +13,7 @@ from bot.blocks.parts import Block, entry_input, modal, option
 from bot.blocks.question import type_label
 from bot.blocks.words import Voice
 from bot.intake.vocabulary import STRATEGIES
-from ledger.nouns import Access, DataForm, DeployForm, DoorForm, Form, GpuForm, KeyForm
+from ledger.nouns import Access, AdapterForm, DataForm, DeployForm, DoorForm, Form, GpuForm, KeyForm
 from ledger.streams.model import LATEST, WHOLE
 from policies.catalogue import Catalogue
 
@@ -135,7 +135,7 @@ def slots_of(form: Form, purpose: str) -> dict[str, Any]:
     if isinstance(form, KeyForm):
         model, _, place = form.resource.partition(":")[2].partition("@")
         return {**common, "model": model, "environment": place, "tokens": form.tokens}
-    if isinstance(form, DoorForm):
+    if isinstance(form, DoorForm | AdapterForm):
         return common
     ways = {"strategy": form.strategy, "canary_percent": form.canary_percent, "replicas": form.replicas}
     named = {"model": form.model, "version": form.version, "environment": form.environment}
@@ -144,7 +144,7 @@ def slots_of(form: Form, purpose: str) -> dict[str, Any]:
 
 def kind_of(form: Form) -> str:
     """Return which form edits it."""
-    return {GpuForm: "gpu", DataForm: "data", DeployForm: "deploy", KeyForm: "key"}[type(form)]
+    return {GpuForm: "gpu", DataForm: "data", DeployForm: "deploy", KeyForm: "key", AdapterForm: "adapter"}[type(form)]
 
 
 def values_of(view: Mapping[str, Any]) -> dict[str, str]:

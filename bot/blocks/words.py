@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ledger.nouns import Change, DataForm, ExplainForm, Form, GpuForm, KeyForm, Lease, RevertForm, window_end
+from ledger.nouns import (
+    AdapterForm,
+    Change,
+    DataForm,
+    ExplainForm,
+    Form,
+    GpuForm,
+    KeyForm,
+    Lease,
+    RevertForm,
+    window_end,
+)
 from ledger.streams.request import Request
 from ledger.streams.usage import Used
 from policies.decide import Policy
@@ -76,6 +87,9 @@ class Voice:
             return f"Take away a side door of {form.backend} ({form.finding[:8]})"
         if isinstance(form, ExplainForm):
             return f"Leave a side door of {form.backend} ({form.finding[:8]}) until {self.at(form.until)}"
+        if isinstance(form, AdapterForm):
+            does = ("Load adapter", "on") if form.load else ("Unload adapter", "from")
+            return f"{does[0]} {form.adapter} {does[1]} {form.model} in {form.environment}"
         back = "Back to " if form.rollback else ""
         return f"{back}{form.model} {form.version} to {form.environment}"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from bot.intake.adapters import adapter_wish
 from bot.intake.grammar import read
 from bot.intake.kept import Kept
 from bot.intake.model.proposal import KINDS, NonsenseError, Proposal
@@ -49,6 +50,8 @@ class Other:
     """Not a request for something: a verb about a request, a question, or nothing."""
 
     reading: Reading
+    words: str = ""
+    """What is to be said to it, where that is known already."""
 
 
 def understand(
@@ -66,6 +69,11 @@ def understand(
         proposal: what a model said of the same text; what it points at beside the sentence counts for nothing.
         kind: which of two kinds of request the person said they meant, where grammar and model had read different ones.
     """
+    adapter = adapter_wish(text, catalogue)
+    if isinstance(adapter, str):
+        return Other(reading=Reading(intent=Intent.OTHER, text=text), words=adapter)
+    if adapter is not None:
+        return Understood(form=adapter, purpose="")
     vocabulary = known_to(catalogue)
     reading = read(text, now=now, vocabulary=vocabulary, sender=person)
     by_model: tuple[str, ...] = ()

@@ -53,6 +53,8 @@ class Asking(ReadingAlong):
         elif isinstance(heard, Unclear):
             kind = KINDS[heard.reading.intent]
             self._keep(slack, spot, key, said_at, form=None, kind=kind, said=text, second=second)
+        elif heard.words:
+            self.say(slack, spot, heard.words)
         else:
             self.typed(slack, heard.reading, text, spot, note=second_line(second, ()))
 

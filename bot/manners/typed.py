@@ -121,6 +121,8 @@ class Typed(Asking, Extending, Knowing, Questioning):
         if isinstance(heard, Unclear):
             return "Say it exactly, so that I can tell: what, how many, for how long. Nothing was sent."
         if not isinstance(heard, Understood):
+            if heard.words:
+                return f"{heard.words} Nothing was sent."
             return self.can_i_use(slack, text) or refusals.NOT_UNDERSTOOD
         return self._would(slack, heard.form, voice)
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar
 from ledger.errors import MalformedError
 from ledger.log.canonical import canonical, commitment, format_time, parse_time
 from ledger.log.store import Draft, Sealed, Stored
-from ledger.nouns import DataForm, DeployForm, ExplainForm, Form, GpuForm, KeyForm, Personal, RevertForm
+from ledger.nouns import AdapterForm, DataForm, DeployForm, ExplainForm, Form, GpuForm, KeyForm, Personal, RevertForm
 
 E = TypeVar("E", bound="Entry")
 
@@ -37,6 +37,7 @@ FORM_TAGS: dict[str, type[Form]] = {
     "data": DataForm,
     "key": KeyForm,
     "deploy": DeployForm,
+    "adapter": AdapterForm,
     "revert": RevertForm,
     "explain": ExplainForm,
 }

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ledger.nouns import DeployForm, KeyForm
+from ledger.nouns import AdapterForm, DeployForm, KeyForm
 from ledger.streams import halt, question, usage
 from ledger.streams.codec import Entry
 from ledger.streams.law import refuse, require
-from ledger.streams.model import Evaluated, Routed
+from ledger.streams.model import Adapted, Evaluated, Model, Routed
 from ledger.streams.request import Done, Request, Status, Submitted
 
 STOPPED: Final = frozenset({"request.approved", "request.dispatched", "request.extended"})
@@ -72,8 +72,11 @@ def check_models(state_of: StateOf, stream: str, entry: Entry) -> None:
     elif isinstance(entry, Evaluated) and entry.request is not None:
         form = _ordered(state_of, stream, entry.request, entry.environment)
         require(form.digest == entry.digest, f"REQ-{entry.request} ordered other weights")
+    elif isinstance(entry, Adapted):
+        _check_ordered(state_of, stream, entry)
     elif isinstance(entry, Done):
         _check_routed(state_of, stream)
+        _check_adapted(state_of, stream)
 
 
 def _check_registered(state_of: StateOf, form: Any) -> None:
@@ -82,6 +85,40 @@ def _check_registered(state_of: StateOf, form: Any) -> None:
         model = state_of(f"model:{form.model}")
         known = model is not None and model.knows(form.version, form.digest)
         require(known, f"version {form.version} of {form.model} was never registered with these weights")
+    elif isinstance(form, AdapterForm):
+        _check_adapter_known(state_of(f"model:{form.model}"), form)
+
+
+def _check_adapter_known(model: Model | None, form: AdapterForm) -> None:
+    """Adapters are asked for by digest, beside weights that are registered."""
+    known = model is not None and model.knows_adapter(form.adapter, form.digest)
+    require(known, f"adapter {form.adapter} of {form.model} was never registered with this digest")
+    assert model is not None
+    require(any(each.digest == form.base for each in model.registered), "the version beside it is not registered")
+
+
+def _check_ordered(state_of: StateOf, stream: str, entry: Adapted) -> None:
+    """An adapter is loaded or taken away by an approved change that says the same, while it is carried out."""
+    request, wanted = state_of(f"request:{entry.request}"), f"deploy:{stream.partition(':')[2]}@{entry.environment}"
+    form = request.form if request is not None else None
+    if not isinstance(form, AdapterForm) or form.resource != wanted:
+        refuse(f"REQ-{entry.request} is no request for an adapter in {wanted}")
+    require(request.status is Status.STARTING, f"REQ-{entry.request} is not being carried out")
+    ordered = (form.adapter, form.digest, form.base, form.load)
+    require(
+        ordered == (entry.adapter, entry.digest, entry.base, entry.loaded),
+        f"REQ-{entry.request} ordered something else",
+    )
+
+
+def _check_adapted(state_of: StateOf, stream: str) -> None:
+    """A change of adapters is done once it is entered as such, at the latest in the same append."""
+    request = state_of(stream)
+    if request is None or not isinstance(request.form, AdapterForm):
+        return
+    model = state_of(f"model:{request.form.model}")
+    entered = model is not None and any(each.request == request.number for each in model.adapted)
+    require(entered, f"{request.name} changed no adapter")
 
 
 def _ordered(state_of: StateOf, stream: str, number: int, environment: str) -> DeployForm:

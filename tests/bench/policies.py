@@ -26,7 +26,7 @@ from policies.watch import PolicySource
 RULES = Path(__file__).parents[2] / "policies"
 STAGES = ("p", "p2", "p3")
 UNITS = {"hours": ("duration_s", 3600), "days": ("duration_s", 86_400), "cost": ("cost_minor", 100)}
-ACTIONS = ("use", "read", "write", "deploy", "rollback", "export", "revoke")
+ACTIONS = ("use", "read", "write", "deploy", "rollback", "adapt", "export", "revoke")
 SEATS = ("owner-lead", "dpo", "budget", "peer")
 FORM = GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=4, duration_s=10_800)
 TOO_MANY = GpuForm(resource="gpu:h100-shared", gpu_type="h100-80gb", gpus=16, duration_s=259_200)

@@ -23,12 +23,17 @@ class Models:
         """One entry of a model; `requests` are the states by stream."""
         name = entry["stream"].partition(":")[2]
         fresh = {"means": {}, "ever": set(), "failed": {}, "routed": {}, "orders": set(), "drifts": set()}
+        fresh |= {"named": {}, "named_ever": set(), "loaded": {}, "changed": set()}
         model = self.known.setdefault(name, fresh)
         kind = entry["kind"]
         if kind == "model.registered":
             return self._registered(model, body)
         if kind == "model.routed":
             return self._routed(name, model, body, requests)
+        if kind == "model.adapter-registered":
+            return self._adapter(model, body)
+        if kind == "model.adapted":
+            return self._adapted(name, model, body, requests)
         need(body["digest"] in {digest for _, digest in model["ever"]}, "those weights are not registered")
         if kind == "model.evaluated":
             return self._evaluated(name, model, body, requests)
@@ -40,17 +45,51 @@ class Models:
         return model["drifts"].symmetric_difference_update({drift})
 
     def check_form(self, form):
-        """A form with a digest names a version that means, or meant, these weights."""
-        if "digest" in form:
+        """A form with a digest names a version, or an adapter, that means, or meant, these bytes."""
+        if form["form"] == "adapter":
+            model = self.known.get(form["model"])
+            need(model and (form["adapter"], form["digest"]) in model["named_ever"], "no such adapter")
+            need(form["base"] in {digest for _, digest in model["ever"]}, "beside nothing")
+        elif "digest" in form:
             need(form["form"] == "deploy" and form["digest"], "a digest of nothing")
             model = self.known.get(form["model"])
             need(model and (form["version"], form["digest"]) in model["ever"], "never registered")
 
     def check_done(self, number, form):
-        """A deployment by digest was routed before it is done."""
-        if "digest" in form:
+        """A deployment by digest was routed before it is done, and an adapter entered."""
+        if form["form"] == "adapter":
+            model = self.known.get(form["model"])
+            need(model and number in model["changed"], "no adapter was changed")
+        elif "digest" in form:
             model = self.known.get(form["model"])
             need(model and (form["environment"], number) in model["orders"], "routed nowhere")
+
+    def _adapter(self, model, body):
+        name, digest = body["adapter"], body["digest"]
+        need(VERSION.fullmatch(name) and name != "latest", "no name of an adapter")
+        need(DIGEST.fullmatch(digest) and body["size"] > 0, "no adapter")
+        need(model["named"].get(name) != digest, "means it already")
+        model["named"][name] = digest
+        model["named_ever"].add((name, digest))
+
+    def _adapted(self, name, model, body, requests):
+        request = requests.get(f"request:{body['request']}")
+        need(request and request["is"] == "starting", "is not being carried out")
+        form = request["form"]
+        wanted = f"deploy:{name}@{body['environment']}"
+        need(form["form"] == "adapter" and form["resource"] == wanted, "of something else")
+        need(all(form[key] == body[key] for key in ("adapter", "digest", "base")), "another adapter")
+        need(form["load"] is body["loaded"], "the other way round")
+        need((body["adapter"], body["digest"]) in model["named_ever"], "not registered")
+        where, standing = (body["environment"], body["base"], body["adapter"]), model["loaded"]
+        if body["loaded"]:
+            now = (model["routed"].get(body["environment"]) or [[]])[-1]
+            need(body["base"] in [share["digest"] for share in now], "answers not there")
+            need(where not in standing, "loaded already")
+            standing[where] = body["digest"]
+        else:
+            need(standing.pop(where, None) == body["digest"], "not loaded")
+        model["changed"].add(body["request"])
 
     def _registered(self, model, body):
         version, digest = body["version"], body["digest"]

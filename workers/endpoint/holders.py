@@ -30,6 +30,10 @@ class Holder:
     budgets: tuple[Budget, ...]
     environment: str = ""
 
+    def may_ask(self, model: str) -> bool:
+        """Whether it is for a model of this name; a key for a model is one for the adapters beside it."""
+        return model.partition(":")[0] in self.models
+
     def place(self, model: str) -> str:
         """Return the name under which a model is routed for this key: `fraud-detector@production`."""
         return f"{model}@{self.environment}" if self.environment else model

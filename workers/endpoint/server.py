@@ -126,8 +126,8 @@ class Endpoint:
 
     async def _models(self, request: Request) -> Response:
         holder = self._holder(request)
-        served = set(self._routes.models())
-        names = [name for name in sorted(holder.models) if holder.place(name) in served]
+        served = ((place.partition("@")[0], place) for place in self._routes.models())
+        names = sorted(name for name, place in served if holder.may_ask(name) and holder.place(name) == place)
         return _json(
             {"object": "list", "data": [{"id": n, "object": "model", "owned_by": "quartermaster"} for n in names]}
         )
@@ -152,7 +152,7 @@ class Endpoint:
         return self._keys.holder(token.strip())
 
     def _served(self, holder: Holder, model: str, chosen: list[Upstream]) -> Any:
-        if model not in holder.models:
+        if not holder.may_ask(model):
             known = ", ".join(sorted(holder.models))
             raise CallError(403, "model_not_allowed", f"This key is for {known} alone.", "model")
         chosen.append(self._routes.choose(holder.place(model), holder.key))

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from ledger.book import utc_now
-from ledger.nouns import DeployForm, Enforcement, Grant, Receipt
+from ledger.nouns import AdapterForm, DeployForm, Enforcement, Grant, Receipt
 from ledger.streams.model import WHOLE, Share
 from policies.serving import Serving
 from workers.endpoint import table
 from workers.endpoint.errors import TableError
 from workers.errors import BackendError, RefusedError, StaleGrantError
+from workers.executors.adapting import Adapting
 from workers.executors.base import Holding, Observation, Pending
 from workers.serving.orders import BEAT, LIVE, ROUTES, Line, Order, Orders, Phase, Strategy
 from workers.serving.servers import noted
@@ -65,6 +66,7 @@ class VllmExecutor:
         self.simulated = simulated
         self._folder, self._serving, self._ready_s, self._clock = folder, serving, ready_s, clock
         self._orders, self._routes = Orders(folder), folder / ROUTES
+        self._adapting = Adapting(folder, serving, lambda place: shares_of(self._rows(place)))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def ensure(self, grant: Grant) -> Receipt | Pending:
@@ -73,15 +75,19 @@ class VllmExecutor:
         Raises:
             RefusedError: its weights, its server or its evaluation is not as it must be; what answered before answers.
         """
-        form = _form(grant)
         if grant.not_after is not None and self._clock() >= grant.not_after:
             raise StaleGrantError(grant.key)
+        if isinstance(grant.form, AdapterForm):
+            return self._adapt(grant, grant.form)
+        form = _form(grant)
         with self._orders.alone():
             return self._carry_on(self._ordered(grant, form))
 
     def observe(self, grant: Grant) -> Observation:
         """Return whether its order stands and something is or can be routed by it."""
         try:
+            if isinstance(grant.form, AdapterForm):
+                return Observation.HELD if self._adapting.held(grant) else Observation.GONE
             order = self._orders.order(grant.key)
             held = order is not None and self._stands(order)
         except BackendError:
@@ -90,30 +96,45 @@ class VllmExecutor:
 
     def revoke(self, grant: Grant) -> None:
         """Take the order back; what answered before it answers again, unless something later does."""
-        form = _form(grant)
         with self._orders.alone():
+            if isinstance(grant.form, AdapterForm):
+                self._adapting.take_back(grant, grant.form, self._clock().timestamp())
+                return
+            form = _form(grant)
             order = self._orders.order(grant.key) or _order(grant, form, _NEVER, self._clock(), wanted=False)
             if order.generation <= grant.generation:
                 self._take_back(replace(order, generation=grant.generation))
 
     def holdings(self) -> tuple[Holding, ...]:
-        """Return every order that stands."""
-        return tuple(
+        """Return every order that stands, and every adapter that a server has."""
+        orders = tuple(
             Holding(key=order.key, what=f"{order.line.model} {order.version} in {order.line.environment}")
             for order in self._orders.orders()
             if self._stands(order)
         )
+        return (*orders, *self._adapting.holdings())
 
     def take_away(self, holding: Holding) -> None:
-        """Take an order back, whoever wrote it."""
+        """Take an order back, whoever wrote it, or have servers forget an adapter."""
         with self._orders.alone():
             order = self._orders.order(holding.key or "")
             if order is not None:
                 self._take_back(order)
+            else:
+                self._adapting.take_away(holding)
 
     def answering(self, resource: str) -> tuple[Share, ...]:
         """Return which versions answer for `deploy:<model>@<environment>` now."""
         return shares_of(self._rows(resource.partition(":")[2]))
+
+    def _adapt(self, grant: Grant, form: AdapterForm) -> Receipt | Pending:
+        now = self._clock().timestamp()
+        with self._orders.alone():
+            note = self._adapting.ensure(grant, form, now)
+        if note is None:
+            words = "Loading the adapter, every byte of it checked." if form.load else "Taking the adapter away."
+            return Pending(place=0, estimate=None, why=words if self._keeper_runs() else NO_KEEPER)
+        return Receipt(executor=self.name, enforcement=self.enforcement, simulated=self.simulated, note=note)
 
     def _stands(self, order: Order) -> bool:
         return order.wanted and self._orders.state(order).phase in LIVE

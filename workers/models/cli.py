@@ -22,7 +22,7 @@ from ledger.ran_told import from_book, from_bundle, parse_moment
 from policies.catalogue import load_catalogue
 from workers.models import telling
 from workers.models.errors import WeightsError
-from workers.models.registering import check_version, register, served_model
+from workers.models.registering import check_version, register, register_adapter, served_model
 from workers.models.weights import WeightStore
 from workers.serving import top_cli
 from workers.settings import HouseSettings
@@ -43,24 +43,33 @@ def group() -> None:
 @app.command(
     epilog="Examples:  quartermaster models add fraud-detector 3.2.1 ./export"
     f"{_EXAMPLES}quartermaster models add fraud-detector 3.2.1 ~/.cache/huggingface/hub/models--x/snapshots/1 "
-    "--within ~/.cache/huggingface/hub/models--x"
+    f"--within ~/.cache/huggingface/hub/models--x{_EXAMPLES}"
+    "quartermaster models add fraud-detector legal-tone ./lora --adapter"
 )
 def add(
     model: Annotated[str, typer.Argument(help="The model's name in the catalogue.")],
     version: Annotated[str, typer.Argument(help="What people call this version, such as 3.2.1.")],
     directory: Annotated[Path, typer.Argument(help="The folder with safetensors, config.json and tokenizer.")],
     within: Annotated[Path | None, typer.Option(help="Where links in it may lead to; the folder itself.")] = None,
+    adapter: Annotated[bool, typer.Option("--adapter", help="It is a LoRA adapter; VERSION is its name.")] = False,
     folder: _Home = None,
 ) -> None:
     """Copy the weights of a version into the store, and enter its digest in the ledger.
 
     A version that exists may be registered anew with other weights: what was asked for before keeps the ones it named.
+    With --adapter the folder holds a LoRA adapter (adapter_config.json and adapter_model.safetensors).
     """
     settings = _settings(folder)
     served_model(load_catalogue(settings.policies_folder), model)
-    check_version(version)
+    if not adapter:
+        check_version(version)
     book = _book(settings)
     try:
+        if adapter:
+            store, actor = WeightStore(settings.models / "weights"), f"os:{getpass.getuser()}"
+            added = register_adapter(book, store, model, version, directory, actor=actor, within=within)
+            telling.tell_taken(model, version, added, Console(), kind="adapter ")
+            return
         with _progress(f"{model} {version}") as progress:
             taken = register(
                 book,

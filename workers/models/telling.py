@@ -17,13 +17,13 @@ from workers.models.registering import Taken
 Tell = Callable[[int, int], None]
 
 
-def tell_taken(model: str, version: str, taken: Taken, console: Console) -> None:
-    """Say what became of a version that was added."""
+def tell_taken(model: str, version: str, taken: Taken, console: Console, *, kind: str = "") -> None:
+    """Say what became of a version, or an adapter, that was added."""
     weights = taken.weights
     if taken.seq is None:
-        console.print(f"{model} {version} means these weights already. Nothing was entered.", highlight=False)
+        console.print(f"{model} {kind}{version} means these weights already. Nothing was entered.", highlight=False)
     else:
-        console.print(f"{model} {version} is registered: ledger entry {taken.seq:,}.", highlight=False)
+        console.print(f"{model} {kind}{version} is registered: ledger entry {taken.seq:,}.", highlight=False)
     console.print(f"{weights.digest}, {size_words(weights.size)}", highlight=False, soft_wrap=True)
     if taken.before and taken.seq is not None:
         console.print(f"Until now it meant {short(taken.before)}; what was asked for keeps that.", highlight=False)
@@ -90,6 +90,22 @@ def tell_model(name: str, model: Model, console: Console) -> None:
         history.add_row(routing.environment, _time(routing.at), shares_words(routing.shares), _by(routing))
     if model.routings:
         console.print(history)
+    if model.adapters:
+        console.print(_adapters(model))
+
+
+def _adapters(model: Model) -> Table:
+    """Every adapter as its name means it now, and beside which versions it is loaded."""
+    table = Table("adapter", "digest", "size", "loaded", title="Adapters", title_justify="left")
+    standing = {(each.environment, each.base): model.loaded(each.environment, each.base) for each in model.adapted}
+    for name in dict.fromkeys(each.version for each in model.adapters):
+        known = model.adapter(name)
+        if known is not None:
+            where = (
+                f"{e} ({short(base)})" for (e, base), there in standing.items() for a in there if a.adapter == name
+            )
+            table.add_row(name, short(known.digest), size_words(known.size), ", ".join(where))
+    return table
 
 
 def _by(routing: Routing) -> str:

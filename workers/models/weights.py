@@ -122,6 +122,10 @@ class WeightStore:
                 raise WeightsError(f"{found['name']} of {_short(digest)} was changed in the store")
         return Weights(digest=digest, path=place / "model", size=sum(each["size"] for each in files.values()))
 
+    def place(self, digest: str) -> Path:
+        """Return the directory that a version is loaded from, whether or not it is there; raises WeightsError."""
+        return self._place(digest) / "model"
+
     def held(self) -> tuple[str, ...]:
         """Return the digests of the versions in the store."""
         names = (path.name.replace("sha256-", "sha256:", 1) for path in self._folder.glob("sha256-*"))

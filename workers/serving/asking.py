@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any, Final
 
 from workers.models.errors import EvaluationError
@@ -19,6 +20,8 @@ from workers.serving.launch import HOST
 
 HEALTH_S: Final = 3.0
 CASE_S: Final = 300.0
+ADAPTER_S: Final = 120.0
+"""How long a server may take to read an adapter."""
 _MOST: Final = 16 * 2**20
 _BUSY: Final = re.compile(rb"^vllm:num_requests_(?:running|waiting)(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
@@ -35,6 +38,34 @@ def serves(port: int, key: str, served: str) -> bool:
         case {"data": [*models]}:
             return any(isinstance(model, dict) and model.get("id") == served for model in models)
     return False
+
+
+def adapters(port: int, key: str) -> dict[str, str] | None:
+    """Return the adapters that a server has, by the names it calls them, and where each lies; None when it does not say."""
+    status, body = _ask(port, "GET", "/v1/models", key=key, timeout_s=HEALTH_S)
+    match _json(body) if status == 200 else None:  # noqa: PLR2004
+        case {"data": [*models]}:
+            there = (model for model in models if isinstance(model, dict) and model.get("parent"))
+            return {str(model.get("id")): str(model.get("root")) for model in there}
+    return None
+
+
+def load_adapter(port: int, key: str, served: str, path: Path) -> str:
+    """Have a server read an adapter; return what is wrong, for people, empty when it has it or does not answer now."""
+    body = {"lora_name": served, "lora_path": str(path)}
+    status, said = _ask(port, "POST", "/v1/load_lora_adapter", key=key, body=_bytes(body), timeout_s=ADAPTER_S)
+    if status in {0, 200} or b"already been loaded" in said:
+        return ""
+    if b"max_lora_rank" in said:
+        return "Its rank is higher than the servers of this model allow (--max-lora-rank)."
+    return "The server refused it: it was made for another base model, or its files are no adapter that vLLM can read."
+
+
+def unload_adapter(port: int, key: str, served: str) -> str:
+    """Have a server forget an adapter; return what is wrong, for people, empty when it is gone or it does not answer now."""
+    body = _bytes({"lora_name": served})
+    status, _ = _ask(port, "POST", "/v1/unload_lora_adapter", key=key, body=body, timeout_s=ADAPTER_S)
+    return "" if status in {0, 200, 404} else f"The server did not take it away (status {status})."
 
 
 def idle(port: int) -> bool:
@@ -70,6 +101,10 @@ def answer(port: int, key: str, served: str, case: Case) -> Answer:
         case {"choices": [{"message": {"content": str(text)}}], **rest}:
             return Answer(text=text, ms=ms, tokens=_tokens(rest.get("usage")))
     raise EvaluationError(f"it answered with status {status}" if status else "it does not answer")
+
+
+def _bytes(body: Mapping[str, str]) -> bytes:
+    return json.dumps(body).encode()
 
 
 def _tokens(usage: Any) -> int:

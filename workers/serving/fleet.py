@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from ledger.streams.model import Share
 from workers.endpoint import table
 from workers.models.errors import WeightsError
 from workers.serving import draining
+from workers.serving.adapters import BETWEEN
 from workers.serving.asking import idle
 from workers.serving.checking import look
 from workers.serving.jobs import Jobs
@@ -78,11 +79,16 @@ class Fleet:
             elif known.name not in self._ending and not known.pid and view.now >= known.again:
                 self._start(replace(fresh, deaths=known.deaths, begun=known.begun), view.now)
 
-    def route(self, view: View) -> None:
-        """Let the route table name the servers that are ready now, each version with the calls that it has."""
+    def route(self, view: View, beside: Callable[[table.Servers], table.Servers]) -> None:
+        """Let the route table name the servers that are ready now, each version with the calls that it has.
+
+        Args:
+            beside: adds the routes to what stands beside versions.
+        """
 
         def again(routes: table.Servers) -> table.Servers:
-            return {place: self.rows(view, place, shares_of(rows), rows) for place, rows in routes.items()}
+            models = {place: rows for place, rows in routes.items() if BETWEEN not in place}
+            return beside({place: self.rows(view, place, shares_of(rows), rows) for place, rows in models.items()})
 
         view.table = table.write_table(self.routes, again)
 

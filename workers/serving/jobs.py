@@ -8,6 +8,7 @@ from typing import Final
 
 from workers.models.errors import WeightsError
 from workers.models.weights import WeightStore
+from workers.serving.asking import load_adapter, unload_adapter
 from workers.serving.evaluating import evaluate
 from workers.serving.orders import Order, Result
 from workers.serving.servers import Server
@@ -27,6 +28,7 @@ class Jobs:
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="job")
         self._loading: dict[str, Future[Path | str]] = {}
         self._asking: dict[tuple[str, int, str], Future[Result | str]] = {}
+        self._changing: dict[tuple[str, str, bool], Future[str]] = {}
         self._heard: dict[str, tuple[int, int]] = {}
 
     def weights(self, digest: str) -> Path | str | None:
@@ -50,6 +52,21 @@ class Jobs:
             job = self._asking[key] = self._pool.submit(self._evaluate, order, server)
         return job.result() if job.done() else None
 
+    def place(self, digest: str) -> Path:
+        """Return where an adapter is loaded from."""
+        return self._store.place(digest)
+
+    def adapter(self, server: Server, served: str, digest: str, *, load: bool) -> str | None:
+        """Return None while an adapter is loaded into a server or taken out, empty once it is, else what is wrong.
+
+        Every byte of it is read right before it is loaded.
+        """
+        key = (server.mark, served, load)
+        job = self._changing.get(key)
+        if job is None:
+            job = self._changing[key] = self._pool.submit(self._change, server, served, digest, load=load)
+        return self._changing.pop(key).result() if job.done() else None
+
     def heard(self, order: Order) -> tuple[int, int]:
         """Return how many cases were asked, and how many there are."""
         return self._heard.get(order.key, (0, 0))
@@ -65,6 +82,14 @@ class Jobs:
             return error.detail
         except OSError as error:
             return f"they cannot be read ({error.strerror})"
+
+    def _change(self, server: Server, served: str, digest: str, *, load: bool) -> str:
+        if not load:
+            return unload_adapter(server.port, server.key, served)
+        found = self._load(digest)
+        if isinstance(found, str):
+            return f"The adapter cannot be used: {found}."
+        return load_adapter(server.port, server.key, served, found)
 
     def _evaluate(self, order: Order, server: Server) -> Result | str:
         def heard(done: int, of: int) -> None:

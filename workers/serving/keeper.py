@@ -26,6 +26,7 @@ from workers.durable import write_whole
 from workers.endpoint import table
 from workers.errors import WorkerError
 from workers.serving.evaluating import suite_digest
+from workers.serving.fitting import Fitting
 from workers.serving.fleet import Fleet
 from workers.serving.jobs import Jobs
 from workers.serving.orders import BEAT, Order, Orders, Phase, Result, State
@@ -70,6 +71,7 @@ class Keeper:
     def __init__(self, place: Place, fleet: Fleet, jobs: Jobs) -> None:
         self._at, self._fleet, self._jobs = place, fleet, jobs
         self._orders = Orders(place.folder)
+        self._fitting = Fitting(place.folder, jobs, place.nudge)
 
     def run(self, stop: threading.Event) -> None:
         """Keep until `stop` is set; a tick that fails is logged, and the next one tries again."""
@@ -88,7 +90,8 @@ class Keeper:
         view.count()
         for order in view.live():
             _alone(order.line.name, partial(self._fleet.start, order, view))
-        _alone("route", partial(self._fleet.route, view))
+        _alone("adapters", partial(self._fitting.look, now, self._fleet.all()))
+        _alone("route", partial(self._fleet.route, view, self._fitting.routes))
         self._fleet.tend(view)
         _alone("figures", partial(self._watch, view))
 

@@ -6,16 +6,14 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from workers.errors import SettingsError
 from workers.models.weights import WeightStore
 from workers.serving.fleet import Fleet
 from workers.serving.jobs import Jobs
 from workers.serving.keeper import Keeper, Place
+from workers.serving.orders import WEIGHTS
 from workers.serving.servers import Servers, free_port
-
-WEIGHTS: Final = "weights"
 
 
 def open_keeper(place: Place, launcher: tuple[str, ...], *, port: Callable[[], int] = free_port) -> Keeper:

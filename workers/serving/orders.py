@@ -21,6 +21,8 @@ from policies.serving import Serving
 from workers.durable import write_whole
 from workers.errors import BackendError
 
+WEIGHTS: Final = "weights"
+"""The folder of the weights in `<home>/models`."""
 ROUTES: Final = "routes.json"
 """The route table's file in `<home>/models`."""
 BEAT: Final = "keeper.json"
@@ -151,35 +153,11 @@ _ORDER: Final = TypeAdapter(Order)
 _STATE: Final = TypeAdapter(State)
 
 
-class Orders:
-    """The files in `<folder>/orders` and `<folder>/states`."""
+class Files:
+    """Files of one home's models, each written whole; every method raises BackendError."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    def order(self, key: str) -> Order | None:
-        """Return the order of a key, None when there is none; raises BackendError when it cannot be read."""
-        data = self._read("orders", key)
-        return None if data is None else _parsed(_ORDER, data, key)
-
-    def orders(self) -> tuple[Order, ...]:
-        """Return every order, the oldest first; raises BackendError when they cannot be read."""
-        found = (self.order(path.stem) for path in self._all("orders"))
-        return tuple(sorted(filter(None, found), key=lambda order: (order.at, order.key)))
-
-    def put(self, order: Order) -> None:
-        """Keep an order; raises BackendError."""
-        self._write("orders", order.key, _ORDER.dump_json(order))
-
-    def state(self, order: Order) -> State:
-        """Return how far an order is: at its beginning when nobody has begun; raises BackendError."""
-        data = self._read("states", order.key)
-        found = None if data is None else _parsed(_STATE, data, order.key)
-        return found if found and found.attempt == order.attempt else State(key=order.key, attempt=order.attempt)
-
-    def note(self, state: State) -> None:
-        """Keep a state; raises BackendError."""
-        self._write("states", state.key, _STATE.dump_json(state))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -214,7 +192,36 @@ class Orders:
             raise BackendError(f"an order cannot be written: {error.strerror}") from error
 
 
-def _parsed(adapter: TypeAdapter[T], data: bytes, key: str) -> T:
+class Orders(Files):
+    """The files in `<folder>/orders` and `<folder>/states`."""
+
+    def order(self, key: str) -> Order | None:
+        """Return the order of a key, None when there is none; raises BackendError when it cannot be read."""
+        data = self._read("orders", key)
+        return None if data is None else parsed(_ORDER, data, key)
+
+    def orders(self) -> tuple[Order, ...]:
+        """Return every order, the oldest first; raises BackendError when they cannot be read."""
+        found = (self.order(path.stem) for path in self._all("orders"))
+        return tuple(sorted(filter(None, found), key=lambda order: (order.at, order.key)))
+
+    def put(self, order: Order) -> None:
+        """Keep an order; raises BackendError."""
+        self._write("orders", order.key, _ORDER.dump_json(order))
+
+    def state(self, order: Order) -> State:
+        """Return how far an order is: at its beginning when nobody has begun; raises BackendError."""
+        data = self._read("states", order.key)
+        found = None if data is None else parsed(_STATE, data, order.key)
+        return found if found and found.attempt == order.attempt else State(key=order.key, attempt=order.attempt)
+
+    def note(self, state: State) -> None:
+        """Keep a state; raises BackendError."""
+        self._write("states", state.key, _STATE.dump_json(state))
+
+
+def parsed(adapter: TypeAdapter[T], data: bytes, key: str) -> T:
+    """Return what a file says; raises BackendError when it says nothing that was written."""
     try:
         return adapter.validate_json(data)
     except ValidationError as error:

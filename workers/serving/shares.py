@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from ledger.streams.model import WHOLE, Share
 from workers.endpoint import table
@@ -11,6 +12,8 @@ from workers.endpoint.calls import Bounds
 from workers.errors import BackendError, RefusedError
 from workers.serving.orders import Order, Strategy
 from workers.serving.servers import Server
+
+Part = TypeVar("Part", Share, table.Server)
 
 
 def shares_of(rows: Sequence[table.Server]) -> tuple[Share, ...]:
@@ -56,7 +59,7 @@ def _next_percent(order: Order, percent: int, *, alone: bool) -> int:
     return WHOLE
 
 
-def scaled(shares: Sequence[Share], whole: int) -> tuple[Share, ...]:
+def scaled(shares: Sequence[Part], whole: int) -> tuple[Part, ...]:
     """Return the shares in the same proportions with `whole` in all; what rounds to nothing is left out."""
     total = sum(share.percent for share in shares)
     exact = [share.percent * whole / total for share in shares]

@@ -125,4 +125,34 @@ class Recovered(Entry):
     seen: int
 
 
-ENTRIES: Final = registry_of(Registered, Evaluated, Routed, Profiled, Drifted, Recovered)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterRegistered(Entry):
+    """From now on the name `adapter` means the LoRA adapter with this digest, `size` bytes of it."""
+
+    kind: ClassVar[str] = "model.adapter-registered"
+    adapter: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted(Entry):
+    """An adapter answers beside a version from now on, or does so no more.
+
+    Args:
+        digest: of the adapter.
+        base: digest of the weights that it stands beside in this environment; another version has none of it.
+        loaded: False says that it was taken away.
+        request: the change that ordered it.
+    """
+
+    kind: ClassVar[str] = "model.adapted"
+    environment: str
+    adapter: str
+    digest: str
+    base: str
+    loaded: bool
+    request: int
+
+
+ENTRIES: Final = registry_of(Registered, Evaluated, Routed, Profiled, Drifted, Recovered, AdapterRegistered, Adapted)

@@ -11,6 +11,8 @@ from ledger.streams.model.entries import (
     LATEST,
     VERSION,
     WHOLE,
+    Adapted,
+    AdapterRegistered,
     Drifted,
     Evaluated,
     Profiled,
@@ -30,6 +32,10 @@ def evolve(state: Model | None, entry: Entry, place: Place) -> Model:
         after = _evaluated(model, entry, place)
     elif isinstance(entry, Routed):
         after = _routed(model, entry, place)
+    elif isinstance(entry, AdapterRegistered):
+        after = _adapter_registered(model, entry, place)
+    elif isinstance(entry, Adapted):
+        after = _adapted(model, entry)
     elif isinstance(entry, Profiled | Drifted | Recovered):
         after = _watched(model, entry)
     else:
@@ -98,6 +104,31 @@ def _watched(model: Model, entry: Profiled | Drifted | Recovered) -> Model:
         return replace(model, drifts=(*model.drifts, entry))
     require(bool(standing), "no such drift stands")
     return replace(model, drifts=tuple(each for each in model.drifts if each not in standing))
+
+
+def _adapter_registered(model: Model, entry: AdapterRegistered, place: Place) -> Model:
+    fits = VERSION.fullmatch(entry.adapter) is not None and entry.adapter != LATEST
+    require(fits, "that is no name of an adapter")
+    require(DIGEST.fullmatch(entry.digest) is not None, "adapters are named by their digest")
+    require(entry.size > 0, "adapters have a size")
+    known = model.adapter(entry.adapter)
+    require(known is None or known.digest != entry.digest, "that name means this adapter already")
+    new = Registration(version=entry.adapter, digest=entry.digest, size=entry.size, at=place.at, seq=place.seq)
+    return replace(model, adapters=(*model.adapters, new))
+
+
+def _adapted(model: Model, entry: Adapted) -> Model:
+    """One adapter of a name stands beside a version at a time, and what is taken away stood there."""
+    require(model.knows_adapter(entry.adapter, entry.digest), "that adapter is not registered")
+    standing = {each.adapter: each.digest for each in model.loaded(entry.environment, entry.base)}
+    if entry.loaded:
+        routing = model.routing(entry.environment)
+        answers = routing is not None and entry.base in {share.digest for share in routing.shares}
+        require(answers, "an adapter is loaded beside a version that answers there")
+        require(entry.adapter not in standing, "an adapter of that name is loaded already")
+    else:
+        require(standing.get(entry.adapter) == entry.digest, "that adapter is not loaded")
+    return replace(model, adapted=(*model.adapted, entry))
 
 
 def _require_weights(model: Model, digest: str) -> None:

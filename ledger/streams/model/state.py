@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ledger.streams.model.entries import LATEST, Drifted, Evaluated, Profiled, Share
+from ledger.streams.model.entries import LATEST, Adapted, Drifted, Evaluated, Profiled, Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,10 @@ class Model:
     """The newest of each digest and environment."""
     drifts: tuple[Drifted, ...] = ()
     """Those that stand."""
+    adapters: tuple[Registration, ...] = ()
+    """What each name of an adapter meant, its name as the version."""
+    adapted: tuple[Adapted, ...] = ()
+    """Every adapter that was loaded or taken away."""
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -82,6 +86,20 @@ class Model:
     def knows(self, version: str, digest: str) -> bool:
         """Whether this version means, or once meant, the weights with this digest."""
         return any((each.version, each.digest) == (version, digest) for each in self.registered)
+
+    def adapter(self, name: str) -> Registration | None:
+        """Return what the name of an adapter means now; None when nobody registered it."""
+        return next((each for each in reversed(self.adapters) if each.version == name), None)
+
+    def knows_adapter(self, name: str, digest: str) -> bool:
+        """Whether this name means, or once meant, the adapter with this digest."""
+        return any((each.version, each.digest) == (name, digest) for each in self.adapters)
+
+    def loaded(self, environment: str, base: str) -> tuple[Adapted, ...]:
+        """Return the adapters that stand beside a version in an environment."""
+        there = (each for each in self.adapted if (each.environment, each.base) == (environment, base))
+        newest = {each.adapter: each for each in there}
+        return tuple(each for each in newest.values() if each.loaded)
 
     def evaluation(self, digest: str) -> Evaluation | None:
         """Return how these weights did when they were evaluated last, None if they never were."""

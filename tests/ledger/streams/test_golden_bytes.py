@@ -18,6 +18,7 @@ from ledger.log.merkle import leaf_hash
 from ledger.log.rows import stored_from
 from ledger.nouns import (
     Access,
+    AdapterForm,
     DataForm,
     Decision,
     DeployForm,
@@ -55,6 +56,15 @@ DEPLOY = DeployForm(
 )
 WEIGHTS, SUITE = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 DEPLOY_BY_DIGEST = replace(DEPLOY, digest=WEIGHTS)
+ADAPTER = AdapterForm(
+    resource="deploy:m@production",
+    model="m",
+    environment="production",
+    adapter="legal-tone",
+    digest=SUITE,
+    base=WEIGHTS,
+    load=True,
+)
 REVERT = RevertForm(resource="desk:revert", backend="gpu_pool", finding="f" * 32)
 EXPLAIN = ExplainForm(
     resource="desk:revert", backend="gpu_pool", finding="f" * 32, until=datetime(2026, 12, 24, 9, tzinfo=UTC)
@@ -188,6 +198,10 @@ ENTRIES = {
     ),
     "model.drifted": model.Drifted(digest=WEIGHTS, environment="production", figure="p95_ms", expected=120, seen=480),
     "model.recovered": model.Recovered(digest=WEIGHTS, environment="production", figure="p95_ms", seen=130),
+    "model.adapter-registered": model.AdapterRegistered(adapter="legal-tone", digest=SUITE, size=4_196_000),
+    "model.adapted": model.Adapted(
+        environment="production", adapter="legal-tone", digest=SUITE, base=WEIGHTS, loaded=True, request=1001
+    ),
 }
 REGISTRY = {kind: cls for law in LAWS.values() for kind, cls in law.entries.items()}
 
@@ -242,7 +256,9 @@ def test_a_field_more_or_less_is_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "form", [GPU, DATA, KEY, DEPLOY, REVERT, EXPLAIN], ids=["gpu", "data", "key", "deploy", "revert", "explain"]
+    "form",
+    [GPU, DATA, KEY, DEPLOY, ADAPTER, REVERT, EXPLAIN],
+    ids=["gpu", "data", "key", "deploy", "adapter", "revert", "explain"],
 )
 def test_a_form_round_trips_and_its_digest_is_pinned(form):
     assert form_of(form_body(form)) == form

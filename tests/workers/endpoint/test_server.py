@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
-from endpoint_site import AT, site, until
+from endpoint_site import AT, BOUNDS, site, until
 
+from workers.endpoint.calls import Served
 from workers.endpoint.routes import Share
 
 __all__ = ["site"]
@@ -87,6 +89,38 @@ def test_a_key_that_is_revoked_is_refused_at_once(site):
 def test_a_model_that_the_key_is_not_for_is_named_with_those_it_is_for(site):
     answer = site.chat("hello ok", model="other")
     assert (answer.status_code, said(answer)["message"]) == (403, "This key is for churn alone.")
+
+
+def with_adapter(site):
+    """Two models answer, one of them with an adapter beside it."""
+    adapter = replace(site.served, served=Served(name="legal-tone@ab", bounds=BOUNDS))
+    names = {"churn": site.served, "churn:legal-tone": adapter, "other": site.served, "other:x": site.served}
+    site.routes.swap({name: (Share(upstream=upstream, percent=100),) for name, upstream in names.items()})
+
+
+def test_a_key_for_a_model_is_one_for_its_adapters_and_costs_the_same_budget(site):
+    with_adapter(site)
+    answer = site.chat("hello ok", model="churn:legal-tone")
+    assert (answer.status_code, answer.json()["model"]) == (200, "churn:legal-tone")
+    assert site.upstream.heard[-1][1]["model"] == "legal-tone@ab"
+    assert site.used() == 8
+
+
+def test_adapters_are_listed_with_the_models_of_a_key_alone(site):
+    with_adapter(site)
+    listed = [each["id"] for each in site.http.get("/v1/models").json()["data"]]
+    assert listed == ["churn", "churn:legal-tone"]
+
+
+def test_an_adapter_of_a_model_that_the_key_is_not_for_is_refused(site):
+    with_adapter(site)
+    assert site.chat("hello ok", model="other:x").status_code == 403
+
+
+def test_an_adapter_that_is_not_loaded_is_named_as_such(site):
+    with_adapter(site)
+    answer = site.chat("hello ok", model="churn:tone")
+    assert (answer.status_code, said(answer)["code"]) == (404, "model_not_found")
 
 
 @pytest.mark.parametrize(

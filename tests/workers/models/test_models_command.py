@@ -179,3 +179,48 @@ def test_an_altered_bundle_answers_nothing(run, tale, home, tmp_path):
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", ""])
 def test_what_is_no_time_is_said_in_words(run, text):
     assert "is not a day or a time" in run("at", text, fails=2)
+
+
+def write_adapter(folder, **config):
+    write_weights(folder)
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8} | config))
+    return folder
+
+
+def test_an_adapter_is_added_beside_the_versions_and_shown(run, book, tmp_path):
+    folder = write_adapter(tmp_path / "lora")
+    run("add", "fraud-detector", "3.2.1", str(write_weights(tmp_path / "one")))
+    said = run("add", "fraud-detector", "legal-tone", str(folder), "--adapter")
+    known = book.model("fraud-detector").adapter("legal-tone")
+    assert "fraud-detector adapter legal-tone is registered: ledger entry" in said
+    assert known.digest in said
+    assert book.model("fraud-detector").versions == ("3.2.1",)
+    shown = run("show", "fraud-detector")
+    assert "legal-tone" in shown
+    assert known.digest[7:19] in shown
+    assert "means these weights already" in run("add", "fraud-detector", "legal-tone", str(folder), "--adapter")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("latest", {}, "is no name of an adapter"),
+        ("a:b", {}, "is no name of an adapter"),
+        ("x", {"peft_type": "IA3"}, "names no LoRA adapter with a rank"),
+        ("x", {"r": "8"}, "names no LoRA adapter with a rank"),
+    ],
+)
+def test_what_is_no_adapter_is_refused_and_nothing_is_entered(run, book, tmp_path, name, change, why):
+    with pytest.raises(WeightsError, match=why):
+        run("add", "fraud-detector", name, str(write_adapter(tmp_path / "lora", **change)), "--adapter")
+    assert book.model("fraud-detector").adapters == ()
+
+
+@pytest.mark.parametrize("missing", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapter_has_both_its_files(run, tmp_path, missing):
+    folder = write_adapter(tmp_path / "lora")
+    (folder / missing).unlink()
+    with pytest.raises(WeightsError, match=missing):
+        run("add", "fraud-detector", "x", str(folder), "--adapter")
