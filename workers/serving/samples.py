@@ -66,16 +66,21 @@ class Samples:
             tx.execute("DELETE FROM sample WHERE at < ?", (newest - KEPT_S,))
 
     def spans(self, since: float, until: float) -> list[Span]:
-        """Return what each version did in each place between two times, seconds since the epoch; by place, then version."""
+        """Return what each version did in each place between two times, seconds since the epoch; by place, then version.
+
+        What a server did before it was looked at for the first time, such as its evaluation, counts to that first look.
+        """
         sql = "SELECT server, place, version, digest, reading FROM sample WHERE at BETWEEN ? AND ? ORDER BY server, at"
         servers: dict[Source, list[Reading]] = {}
         with self._open() as tx:
             for server, place, version, digest, reading in tx.execute(sql, (since, until)):
                 source = Source(server=server, place=place, version=version, digest=digest)
                 servers.setdefault(source, []).append(_READING.validate_python(json.loads(reading)))
+            first = dict(tx.execute("SELECT server, min(at) FROM sample GROUP BY server"))
         lines: dict[tuple[str, str, str], list[list[Reading]]] = {}
         for source, readings in servers.items():
-            lines.setdefault((source.place, source.version, source.digest), []).append(readings)
+            fresh = [Reading(at=readings[0].at)] if readings[0].at == first[source.server] else []
+            lines.setdefault((source.place, source.version, source.digest), []).append([*fresh, *readings])
         return [_span(*line, lines[line]) for line in sorted(lines)]
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +23,8 @@ from workers.serving.samples import Span
 NOTHING: Final = (
     "Nothing is served now. A deployment that is approved shows here; `quartermaster models list` has the rest."
 )
+WIDE: Final = 130
+"""Columns of a terminal that shows everything."""
 _P50, _P95 = 0.5, 0.95
 
 
@@ -97,53 +99,46 @@ def tokens_by_team(hours: Iterable[Hour], team_of: Mapping[str, str]) -> list[tu
 
 
 def table(
-    lines: Sequence[Line], teams: Sequence[tuple[str, int, int]], now: datetime, window_s: float
+    lines: Sequence[Line], teams: Sequence[tuple[str, int, int]], now: datetime, window_s: float, width: int = WIDE
 ) -> RenderableType:
-    """Return what is shown."""
+    """Return what is shown; in a terminal narrower than `WIDE` without what can be done without."""
     if not lines:
         return Text.from_markup(NOTHING)
     head = f"{now:%H:%M:%S} UTC · the last {window_s:.0f} seconds"
     made = Table(title=head, title_justify="left", title_style="dim", header_style="bold", box=SIMPLE_HEAD)
-    for name, where in (("Model", "left"), ("Version", "left"), *((each, "right") for each in _FIGURES)):
-        made.add_column(name, justify=where, no_wrap=name != "Model")  # type: ignore[arg-type]
-    made.add_column("Profile")
+    columns = [column for column in _COLUMNS if width >= WIDE or column.always]
+    for column in columns:
+        least = max(len(line.place.partition("@")[0]) for line in lines) if column is _COLUMNS[0] else None
+        made.add_column(
+            column.name,
+            justify="right" if column.figure else "left",
+            no_wrap=column.figure,
+            overflow="fold",
+            min_width=least,
+        )
     for line in lines:
-        made.add_row(*_cells(line))
+        made.add_row(*(Text.from_markup(column.cell(line)) for column in columns))
     return Group(made, _teams(teams)) if teams else made
 
 
-_FIGURES: Final = (
-    "Share",
-    "Servers",
-    "Runs",
-    "Waits",
-    "KV cache",
-    "1st token p50 / p95",
-    "Between p95",
-    "Tokens/s",
-    "Done",
-)
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    cell: Callable[[Line], str]
+    always: bool = False
+    figure: bool = True
 
 
-def _cells(line: Line) -> list[RenderableType]:
-    waits = f"[yellow]{line.waiting}[/]" if line.waiting else "0"
-    first = "-" if line.first_token is None else f"{_ms(line.first_token[0])} / {_ms(line.first_token[1])}"
-    between = "-" if line.between_tokens is None else _ms(line.between_tokens[1])
-    cells = [
-        escape(line.place),
-        escape(line.version),
-        f"{line.percent} %" if line.percent else "[dim]kept[/]",
-        str(line.servers),
-        str(line.running),
-        waits,
-        _bar(line.kv_cache),
-        first,
-        between,
-        f"{line.per_s:,.1f}",
-        f"{line.finished:,}",
-        _state(line),
-    ]
-    return [Text.from_markup(cell) for cell in cells]
+def _first(line: Line) -> str:
+    return "-" if line.first_token is None else f"{_ms(line.first_token[0])} / {_ms(line.first_token[1])}"
+
+
+def _between(line: Line) -> str:
+    return "-" if line.between_tokens is None else _ms(line.between_tokens[1])
+
+
+def _waits(line: Line) -> str:
+    return f"[yellow]{line.waiting}[/]" if line.waiting else "0"
 
 
 def _state(line: Line) -> str:
@@ -151,11 +146,29 @@ def _state(line: Line) -> str:
         return f"[red]{escape('; '.join(line.drifts))}[/]"
     if not line.percent:
         return ""
-    return "[green]as expected[/]" if line.profiled else "[dim]none yet[/]"
+    return "[green]ok[/]" if line.profiled else "[dim]new[/]"
+
+
+_COLUMNS: Final = (
+    _Column("Model", lambda line: escape(line.place.replace("@", " ")), always=True, figure=False),
+    _Column("Version", lambda line: escape(line.version), always=True),
+    _Column("Share", lambda line: f"{line.percent} %" if line.percent else "[dim]kept[/]", always=True),
+    _Column("Servers", lambda line: str(line.servers)),
+    _Column("Runs", lambda line: str(line.running)),
+    _Column("Waits", _waits, always=True),
+    _Column("KV cache", lambda line: _bar(line.kv_cache)),
+    _Column("1st p50 / p95", _first, always=True),
+    _Column("Between p95", _between),
+    _Column("Tokens/s", lambda line: f"{line.per_s:,.1f}"),
+    _Column("Done", lambda line: f"{line.finished:,}"),
+    _Column("Profile", _state, always=True, figure=False),
+)
 
 
 def _teams(teams: Sequence[tuple[str, int, int]]) -> RenderableType:
-    words = " · ".join(f"{escape(team)} {tokens:,} in {calls:,} calls" for team, calls, tokens in teams)
+    words = " · ".join(
+        f"{escape(team)} {tokens:,} in {calls:,} {'call' if calls == 1 else 'calls'}" for team, calls, tokens in teams
+    )
     return Text.from_markup(f"[dim]Tokens this hour:[/] {words}")
 
 

@@ -59,16 +59,19 @@ def looking(book: Book, models: Path) -> Callable[[], Look]:
 def show(look: Callable[[], Look], console: Console, every_s: float) -> None:
     """Show it until Ctrl-C; once where nobody watches."""
     if not console.is_terminal:
-        console.print(_shown(look()))
+        console.print(_shown(look(), console))
         return
-    with Live(_shown(look()), console=console, auto_refresh=False, screen=True) as live, suppress(KeyboardInterrupt):
+    with (
+        Live(_shown(look(), console), console=console, auto_refresh=False, screen=True) as live,
+        suppress(KeyboardInterrupt),
+    ):
         while True:
             time.sleep(every_s)
-            live.update(_shown(look()), refresh=True)
+            live.update(_shown(look(), console), refresh=True)
 
 
-def _shown(look: Look) -> Any:
-    return table(look.lines, look.teams, look.now, WINDOW_S)
+def _shown(look: Look, console: Console) -> Any:
+    return table(look.lines, look.teams, look.now, WINDOW_S, console.width)
 
 
 def _teams(book: Book, models: Path, now: datetime) -> list[tuple[str, int, int]]:

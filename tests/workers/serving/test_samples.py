@@ -33,8 +33,8 @@ def test_the_servers_of_a_version_are_added_up_and_stand_as_they_stood_last(samp
     (span,) = samples.spans(0, 30)
     assert (span.place, span.version, span.digest, span.servers) == (PLACE, "3.2.1", DIGEST, 2)
     assert (span.running, span.waiting, span.kv_cache) == (1, 2, 0.5)
-    assert (span.window.seconds, span.window.finished, span.window.made_tokens) == (10, 5, 50)
-    assert span.window.first_token == ((0.1, 5.0), (math.inf, 5.0))
+    assert (span.window.seconds, span.window.finished, span.window.made_tokens) == (10, 11, 110)
+    assert span.window.first_token == ((0.1, 11.0), (math.inf, 11.0))
 
 
 def test_versions_and_places_are_told_apart(samples):
@@ -56,7 +56,7 @@ def test_a_server_that_was_started_anew_in_between_loses_nothing_that_was_seen(s
     for at, finished in ((10, 5), (20, 8), (30, 2), (40, 3)):
         samples.note([(source(), reading(at, finished))])
     (span,) = samples.spans(0, 50)
-    assert (span.window.finished, span.window.seconds) == (3 + 2 + 1, 30)
+    assert (span.window.finished, span.window.seconds) == (5 + 3 + 2 + 1, 30)
 
 
 def test_only_what_lies_between_the_times_counts(samples):
@@ -65,6 +65,13 @@ def test_only_what_lies_between_the_times_counts(samples):
     (span,) = samples.spans(15, 30)
     assert span.window.finished == 12
     assert samples.spans(31, 40) == []
+
+
+def test_what_a_server_did_before_the_first_look_counts_to_that_look_alone(samples):
+    for at, finished in ((10, 20), (20, 21)):
+        samples.note([(source(), reading(at, finished))])
+    (whole,), (later,) = samples.spans(0, 30), samples.spans(15, 30)
+    assert (whole.window.finished, later.window.finished) == (21, 0)
 
 
 def test_what_is_older_than_a_day_is_dropped(samples):
