@@ -10,7 +10,6 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ import orjson
 import structlog
 
 from workers.endpoint.calls import Call
+from workers.opened import opened
 
 logger = structlog.get_logger(__name__)
 
@@ -26,7 +26,6 @@ FILE: Final = "outcomes.sqlite3"
 """The table in the folder of served models."""
 WRITE_S: Final = 2.0
 KEPT_S: Final = 86_400
-_BUSY_S: Final = 5.0
 _LONGEST: Final = 256 * 1024
 """Characters of an answer whose shape is looked at."""
 _SCHEMA: Final = """
@@ -114,7 +113,7 @@ class Outcomes:
             return
         put = "INSERT INTO outcome VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
         try:
-            with self._open() as tx:
+            with opened(self._path, _SCHEMA) as tx:
                 tx.execute("BEGIN IMMEDIATE")
                 tx.executemany(put, [(*key, count) for key, count in counts.items()])
                 tx.execute("DELETE FROM outcome WHERE minute < ?", (max(key[0] for key in counts) - KEPT_S // 60,))
@@ -126,16 +125,8 @@ class Outcomes:
     def between(self, place: str, digest: str, since: float, until: float) -> dict[str, int]:
         """Return how many calls to a version became what, in the minutes that begin between two times."""
         sql = "SELECT what, sum(count) FROM outcome WHERE place = ? AND digest = ? AND minute BETWEEN ? AND ? GROUP BY what"
-        with self._open() as tx:
+        with opened(self._path, _SCHEMA) as tx:
             return dict(tx.execute(sql, (place, digest, int(since // 60), int(until // 60))).fetchall())
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)) as tx:
-            tx.execute("PRAGMA journal_mode = WAL")
-            tx.execute("PRAGMA synchronous = OFF")
-            tx.executescript(_SCHEMA)
-            yield tx
 
 
 def _fits(call: Call, text: str) -> bool:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +10,12 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from workers.opened import opened
 from workers.serving.figures import Reading, Window, between, joined
 
 FILE: Final = "samples.sqlite3"
 """The table in the folder of served models."""
 KEPT_S: Final = 86_400.0
-_BUSY_S: Final = 10.0
 _READING: Final = TypeAdapter(Reading)
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS sample (server TEXT NOT NULL, place TEXT NOT NULL, version TEXT NOT NULL,
@@ -60,7 +57,7 @@ class Samples:
     def note(self, rows: list[tuple[Source, Reading]]) -> None:
         """Keep what servers said, and drop what is older than a day."""
         put = "INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?)"
-        with self._open() as tx:
+        with opened(self._path, _SCHEMA) as tx:
             tx.executemany(put, [(s.server, s.place, s.version, s.digest, r.at, _written(r)) for s, r in rows])
             newest = max((reading.at for _, reading in rows), default=0.0)
             tx.execute("DELETE FROM sample WHERE at < ?", (newest - KEPT_S,))
@@ -72,7 +69,7 @@ class Samples:
         """
         sql = "SELECT server, place, version, digest, reading FROM sample WHERE at BETWEEN ? AND ? ORDER BY server, at"
         servers: dict[Source, list[Reading]] = {}
-        with self._open() as tx:
+        with opened(self._path, _SCHEMA) as tx:
             for server, place, version, digest, reading in tx.execute(sql, (since, until)):
                 source = Source(server=server, place=place, version=version, digest=digest)
                 servers.setdefault(source, []).append(_READING.validate_python(json.loads(reading)))
@@ -82,14 +79,6 @@ class Samples:
             fresh = [Reading(at=readings[0].at)] if readings[0].at == first[source.server] else []
             lines.setdefault((source.place, source.version, source.digest), []).append([*fresh, *readings])
         return [_span(*line, lines[line]) for line in sorted(lines)]
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)) as tx:
-            tx.execute("PRAGMA journal_mode = WAL")
-            tx.execute("PRAGMA synchronous = OFF")
-            tx.executescript(_SCHEMA)
-            yield tx
 
 
 def _written(reading: Reading) -> str:
