@@ -35,8 +35,8 @@ test: $(TEST_STAMP) ## Every test but the slow ones with services (installs what
 test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step, thousands at once
 	$(BIN)/pytest -n 3 --dist loadfile tests/services
 
-test-models: $(TEST_STAMP) $(MODELS_STAMP) ## The contract of model servers, asked of a real vLLM on the CPU (installs 2 GB once)
-	$(BIN)/pytest -m models tests/models
+test-models: $(TEST_STAMP) $(MODELS_STAMP) ## Model servers: a real vLLM on the CPU, and switching under load (installs 2 GB once)
+	$(BIN)/pytest -m models tests/models tests/walk
 
 crash-table: $(TEST_STAMP) ## Play every kill of the crash table and write it into workers/README.md
 	@PYTHONPATH=tests $(BIN)/python -m services.crash_table

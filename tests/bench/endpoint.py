@@ -21,12 +21,18 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route as At
 
+from ledger.book import utc_now
+from ledger.streams.budget import Span
+from workers.apikeys import verifier_of
 from workers.endpoint.calls import Bounds, Route, Served
 from workers.endpoint.counters import Counters
-from workers.endpoint.holders import Budget, Holder
+from workers.endpoint.keys import TableKeys, key_budget
+from workers.endpoint.keytable import KeyRow, KeyTable, TeamTokens
+from workers.endpoint.outcomes import Outcomes
 from workers.endpoint.routes import Routes, Share, Upstream
 from workers.endpoint.server import Endpoint
 
+KEY = "qm-" + "k" * 43
 ROUNDS = 300
 STREAMS = 8
 PIECES = 20
@@ -41,7 +47,7 @@ def rows(folder: Path) -> list[tuple[str, str, str]]:
     server, endpoint = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets)
     running = [
         context.Process(target=_serve_model, args=(sockets[0],), daemon=True),
-        context.Process(target=_serve_endpoint, args=(sockets[1], folder / "tokens.sqlite3", server), daemon=True),
+        context.Process(target=_serve_endpoint, args=(sockets[1], folder, server), daemon=True),
     ]
     for each in running:
         each.start()
@@ -58,7 +64,7 @@ def rows(folder: Path) -> list[tuple[str, str, str]]:
 
 
 async def _measure(server: str, endpoint: str) -> tuple[float, float]:
-    async with aiohttp.ClientSession(headers={"authorization": "Bearer x"}) as client:
+    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {KEY}"}) as client:
         for url in (server, endpoint):
             await _ready(client, url)
         calls = {url: list[float]() for url in (server, endpoint)}
@@ -140,16 +146,31 @@ async def _pieces():  # type: ignore[no-untyped-def]
     yield b"data: [DONE]\n\n"
 
 
-class _Anybody:
-    def holder(self, _token: str) -> Holder:
-        budgets = (Budget(name="key", title="key"), Budget(name="team", title="team"))
-        return Holder(key="1", models=frozenset({"m"}), budgets=budgets)
+def _key(table: KeyTable) -> None:
+    """Grant the caller's key, with a budget of its own and one of its team."""
+    table.prepare()
+    table.set_teams([TeamTokens(team="vision", span=Span.MONTH, tokens=10**9)])
+    row = KeyRow(
+        grant_key="a" * 32,
+        generation=1,
+        held=True,
+        request=1,
+        model="m",
+        environment="dev",
+        team="vision",
+        not_after=datetime.max.replace(tzinfo=UTC),
+        verifier=verifier_of(KEY),
+    )
+    with table.changing() as change:
+        change.put(row)
 
 
-def _serve_endpoint(listener: socket.socket, path: Path, server: str) -> None:
-    counters, routes = Counters(path), Routes()
-    for name in ("key", "team"):
-        counters.allow(name, 10**9)
+def _serve_endpoint(listener: socket.socket, folder: Path, server: str) -> None:
+    """The endpoint as it is run: keys looked up, budgets kept and outcomes counted in their files."""
+    counters, routes, table = Counters(folder / "tokens.sqlite3"), Routes(), KeyTable(folder / "keys.sqlite3")
+    _key(table)
+    counters.allow(key_budget("a" * 32), 10**9)
     served = Served(name="m", bounds=Bounds(context=4096, output=512))
-    routes.swap({"m": (Share(upstream=Upstream(url=server, version="v", served=served), percent=100),)})
-    _run(listener, Endpoint(_Anybody(), routes, counters, lambda: datetime.now(UTC)).app())
+    routes.swap({"m@dev": (Share(upstream=Upstream(url=server, version="v", served=served), percent=100),)})
+    keys, outcomes = TableKeys(table, counters, utc_now), Outcomes(folder / "outcomes.sqlite3")
+    _run(listener, Endpoint(keys, routes, counters, utc_now, outcomes=outcomes).app())

@@ -18,7 +18,7 @@ from bot.demo import running_demo
 from policies.catalogue import FILE
 from policies.decide import FILES
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.models]
 PICTURES = Path(os.environ.get("QM_PICTURES", "/tmp/quartermaster-pictures"))
 CASE = '{"id": "answers", "prompt": "hi", "checks": [{"lacks": "never"}, {"within_ms": 60000}]}'
 WRONG = '{"id": "greets", "prompt": "hi", "checks": [{"contains": "Good morning"}]}'

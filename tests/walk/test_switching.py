@@ -20,6 +20,7 @@ from ledger.audit import verify_store
 from ledger.streams.request import Status
 from workers.serving.orders import Phase
 
+pytestmark = pytest.mark.models
 AT_ONCE = 100
 TOKENS = 40
 GONE_BROKER = "redis://127.0.0.1:9/0"
