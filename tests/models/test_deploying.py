@@ -17,6 +17,7 @@ from ledger.streams.model import short
 from ledger.streams.request import Status
 from tests.models.conftest import need_vllm
 from tests.models.serving import CONTEXT, SMALL, START_S, adapter, model, vllm_python
+from workers.executors.processes import living, started_at
 from workers.models.registering import register_adapter
 from workers.serving.orders import Phase
 
@@ -77,8 +78,11 @@ def test_an_adapter_of_a_real_model_is_loaded_found_again_after_a_kill_and_taken
         f"adapter tone@{short(taken.weights.digest)} on fraud-detector first in dev"
     ]
     assert all(holding.key for holding in served.executor.holdings())
+    engines = living("NOBODY=carries", {server.pid: server.since})
     os.kill(server.pid, signal.SIGKILL)
     served.site.until(lambda: not served.site.rows(TONE), START_S)
+    assert len(engines) > 1
+    served.site.until(lambda: not any(started_at(pid) for pid in engines), START_S)
     served.site.until(lambda: served.site.rows(TONE), START_S)
     assert said(served, TONE) == tuned
     assert_done(served.finish(adapting(served, taken.weights.digest, load=False)))

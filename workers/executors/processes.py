@@ -27,14 +27,23 @@ def started_at(pid: int) -> str:
     return fields[19] if fields else ""
 
 
-def living(mark: str, sessions: Mapping[int, str]) -> tuple[int, ...]:
+def booted_at() -> float:
+    """Return when this machine was started, seconds since the epoch: process ids from before mean nothing."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("btime ")))
+
+
+def living(mark: str, sessions: Mapping[int, str], *, orphans: bool = False) -> tuple[int, ...]:
     """Return the ids of the live processes that carry `mark` or belong to one of `sessions`.
 
     Args:
         mark: a variable with its value, such as `QM_LEASE=<grant key>`.
         sessions: leader's process id -> its start time when it was noted.
+        orphans: whether a session whose leader is gone still counts. The kernel gives its number to nobody else while
+            it has members; so ask soon after the leader ended, and not once all of them may be gone for long.
     """
-    ours = {leader for leader, since in sessions.items() if since and started_at(leader) == since}
+    now = {leader: started_at(leader) for leader, since in sessions.items() if since}
+    ours = {leader for leader, found in now.items() if found == sessions[leader] or (orphans and not found)}
     wanted = mark.encode()
     pids = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal())
     return tuple(

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from policies.serving import Serving
 from workers.durable import write_whole
-from workers.executors.processes import end, living, started_at
+from workers.executors.processes import booted_at, end, living, started_at
 from workers.serving.launch import HOST, MARK, command, environment
 from workers.serving.orders import Line
 
@@ -151,8 +151,14 @@ class Servers:
         return child.poll() if child is not None and child.pid == server.pid else None
 
     def family(self, server: Server) -> tuple[int, ...]:
-        """Return the processes of its session, and all that carry its mark, such as an engine whose server was killed."""
-        return living(f"{MARK}={server.mark}", {server.pid: server.since}) if server.mark else ()
+        """Return the processes of its session, and all that carry its mark, such as an engine whose server was killed.
+
+        vLLM's engine gives itself a title, and writes it over its environment: its session alone tells whose it is.
+        """
+        if not server.mark:
+            return ()
+        orphans = server.begun > booted_at()
+        return living(f"{MARK}={server.mark}", {server.pid: server.since}, orphans=orphans)
 
     def stop(self, server: Server, grace_s: float = GRACE_S) -> bool:
         """End it and all that it started, and return whether nothing is left."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from endpoint_site import until
 from serving_site import SERVING, ServingSite
 
 from workers.errors import BackendError
+from workers.executors.processes import booted_at, started_at
 from workers.serving import draining
 from workers.serving.deaths import why_it_ended
 from workers.serving.launch import command, environment, launcher
-from workers.serving.orders import Phase, State
+from workers.serving.orders import Line, Phase, State
+from workers.serving.servers import Server, Servers
 
 
 def test_a_server_is_bound_to_the_loopback_loads_safetensors_and_keeps_its_key_out_of_the_command(tmp_path):
@@ -88,3 +93,43 @@ def test_the_notes_of_servers_are_for_their_owner_alone(site: ServingSite):
     assert file.stat().st_mode & 0o077 == 0
     assert server.key not in repr(server)
     assert server.key.encode() not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
+
+
+ENGINE = """#!/bin/sh
+env -i sleep 600 &
+echo $! > {note}
+wait
+"""
+
+
+@pytest.fixture
+def leader(tmp_path):
+    """A server whose engine carries no mark, as one that wrote its title over its environment."""
+    program, note = tmp_path / "server", tmp_path / "engine"
+    program.write_text(ENGINE.format(note=note))
+    program.chmod(0o700)
+    servers = Servers(tmp_path, (str(program),))
+    line = Line(model="m", environment="dev", digest="sha256:" + "a" * 64)
+    fresh = Server(line=line, number=0, order="k", version="1", serving=SERVING, served="m", mark="", key="")
+    server = servers.start(fresh, tmp_path, time.time())
+    until(lambda: note.exists() and note.read_text().strip())
+    yield servers, server, int(note.read_text())
+    servers.stop(server, grace_s=0.0)
+
+
+def test_an_engine_without_a_mark_is_ended_with_its_server_that_was_killed(leader):
+    servers, server, engine = leader
+    os.kill(server.pid, signal.SIGKILL)
+    until(lambda: not servers.runs(server))
+    assert started_at(engine)
+    assert servers.stop(server, grace_s=0.0)
+    assert not started_at(engine)
+
+
+def test_a_note_from_before_the_machine_was_started_ends_nobody(leader):
+    servers, server, engine = leader
+    os.kill(server.pid, signal.SIGKILL)
+    until(lambda: not servers.runs(server))
+    assert servers.stop(replace(server, begun=booted_at() - 1), grace_s=0.0)
+    assert started_at(engine)
+    assert servers.stop(server, grace_s=0.0)
