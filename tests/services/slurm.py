@@ -143,6 +143,15 @@ class Cluster:
         """Start the slurmd of one node."""
         self._spawn(node, self.bin / "slurmd", "-D", "-d", self.bin / "slurmstepd", "-N", node)
 
+    def take_down(self, node: str) -> None:
+        """Put a node out of service, and return once the controller says that it is: a busy one may first refuse."""
+        update = ("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+        state = ("sinfo", "-h", "-n", node, "-o", "%t")
+        self._wait_for(
+            lambda: self.command(*update).returncode == 0 and self.command(*state).stdout.startswith("down"),
+            f"{node} that is down",
+        )
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of Slurm's commands against this cluster."""
         line = [str(self.bin / arguments[0]), *arguments[1:]]

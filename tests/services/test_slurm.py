@@ -476,7 +476,7 @@ def test_without_a_controller_nobody_knows_and_nothing_is_lost(desk):
 
 
 def test_a_grant_for_nodes_that_are_down_waits_and_says_so(desk):
-    desk.cluster.command("scontrol", "update", "NodeName=gpu-03", "State=DOWN", "Reason=test")
+    desk.cluster.take_down("gpu-03")
     pending = desk.executor.ensure(a_grant())
     assert isinstance(pending, Pending)
     assert pending.why == "Nodes that it needs are out of service; it starts when they are back."
@@ -487,7 +487,7 @@ def test_an_allocation_whose_node_fails_is_gone_and_does_not_come_back(desk):
     grant = a_grant()
     desk.running(grant)
     desk.settled(grant)
-    desk.cluster.command("scontrol", "update", "NodeName=gpu-03", "State=DOWN", "Reason=test")
+    desk.cluster.take_down("gpu-03")
     desk.gone(grant)
     desk.cluster.command("scontrol", "update", "NodeName=gpu-03", "State=RESUME")
     time.sleep(3)

@@ -113,7 +113,9 @@ def leader(tmp_path):
     fresh = Server(line=line, number=0, order="k", version="1", serving=SERVING, served="m", mark="", key="")
     server = servers.start(fresh, tmp_path, time.time())
     until(lambda: note.exists() and note.read_text().strip())
-    yield servers, server, int(note.read_text())
+    engine = int(note.read_text())
+    until(lambda: Path(f"/proc/{engine}/comm").read_text() == "sleep\n")  # before, it has the mark of its parent
+    yield servers, server, engine
     servers.stop(server, grace_s=0.0)
 
 
