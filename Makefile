@@ -33,10 +33,10 @@ test: $(TEST_STAMP) ## Every test but the slow ones with services (installs what
 	$(BIN)/pytest -n 4 --dist worksteal -m "not models" --ignore tests/services
 
 test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step, thousands at once
-	$(BIN)/pytest -n 3 --dist loadfile tests/services
+	$(BIN)/pytest -n 3 --dist loadfile -m "not models" tests/services
 
 test-models: $(TEST_STAMP) $(MODELS_STAMP) ## Model servers: a real vLLM on the CPU, and switching under load (installs 2 GB once)
-	$(BIN)/pytest -m models tests/models tests/walk
+	$(BIN)/pytest -m models tests/models tests/walk tests/services
 
 crash-table: $(TEST_STAMP) ## Play every kill of the crash table and write it into workers/README.md
 	@PYTHONPATH=tests $(BIN)/python -m services.crash_table

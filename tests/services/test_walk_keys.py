@@ -20,7 +20,7 @@ from ledger.streams.request import Status
 from workers.apikeys import verifier_of
 from workers.endpoint.table import FILE, Server, write_table
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.models]
 WORDS = "a key for fraud-detector in prod, 20k tokens, for 2 days so I can score claims"
 
 
