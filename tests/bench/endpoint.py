@@ -120,8 +120,10 @@ def _listen() -> socket.socket:
 
 
 def _run(listener: socket.socket, app: Starlette) -> None:
+    """On the loop that the endpoint's process runs on."""
     config = uvicorn.Config(app, log_config=None, access_log=False)
-    asyncio.run(uvicorn.Server(config).serve([listener]))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(uvicorn.Server(config).serve([listener]))
 
 
 def _serve_model(listener: socket.socket) -> None:
