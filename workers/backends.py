@@ -29,6 +29,7 @@ from workers.executors.slurm.port import Account
 from workers.executors.slurm.settings import SlurmSettings
 from workers.executors.unusable import UnusableExecutor
 from workers.executors.vllm import VllmExecutor
+from workers.room import team_of
 from workers.serving.launch import STAND_IN
 from workers.settings import HouseSettings
 
@@ -71,7 +72,7 @@ def model_keys(
             keytable.KeyTable(folder / keytable.FILE),
             lambda: Counters(folder / counters.FILE),
             address(),
-            functools.partial(_team_of, book),
+            functools.partial(team_of, book),
             teams=lambda: teams_of(catalogue()),
         )
 
@@ -90,11 +91,6 @@ def teams_of(catalogue: Catalogue) -> tuple[keytable.TeamTokens, ...]:
         for name, item in catalogue.budgets.items()
         if item.tokens is not None
     )
-
-
-def _team_of(book: Book, number: int) -> str:
-    request = book.request(number)
-    return request.decision.team.removeprefix("team:") if request is not None and request.decision else ""
 
 
 def _models(settings: HouseSettings, catalogue: Catalogue) -> Executor:

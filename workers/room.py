@@ -119,6 +119,12 @@ def _lock(file: TextIO, what: str, patience_s: float) -> None:
         time.sleep(_LOOK_S)
 
 
+def team_of(book: Book, number: int) -> str:
+    """Return the team that pays for a request, without prefix; empty where nobody's rules decided about it."""
+    request = book.request(number)
+    return request.decision.team.removeprefix("team:") if request is not None and request.decision else ""
+
+
 def grant_of(request: Request) -> Grant:
     """Return what a dispatched request told the executor to make true."""
     if request.grant_key is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.live import Live
 from ledger.book import Book
 from workers.endpoint import counters
 from workers.endpoint.counters import Counters
+from workers.room import team_of
 from workers.serving import samples
 from workers.serving.samples import Samples
 from workers.serving.top import Line, lines_of, table, tokens_by_team
@@ -78,17 +79,6 @@ def _teams(book: Book, models: Path, now: datetime) -> list[tuple[str, int, int]
     """What was used in this hour, by the team that pays."""
     if not (models / counters.FILE).exists():
         return []
-    with _counters(models / counters.FILE) as table_:
+    with closing(Counters(models / counters.FILE)) as table_:
         hours = table_.since(now.replace(minute=0, second=0, microsecond=0))
-    return tokens_by_team(hours, {hour.key: _team(book, hour.key) for hour in hours})
-
-
-def _team(book: Book, key: str) -> str:
-    request = book.request(int(key)) if key.isdecimal() else None
-    return request.decision.team.removeprefix("team:") if request is not None and request.decision is not None else ""
-
-
-@contextmanager
-def _counters(path: Path) -> Iterator[Counters]:
-    with closing(Counters(path)) as opened:
-        yield opened
+    return tokens_by_team(hours, {hour.key: team_of(book, int(hour.key)) for hour in hours if hour.key.isdecimal()})
