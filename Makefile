@@ -33,7 +33,7 @@ test: $(TEST_STAMP) ## Every test but the slow ones with services (installs what
 	$(BIN)/pytest -n 4 --dist worksteal -m "not models" --ignore tests/services
 
 test-services: $(TEST_STAMP) ## Real Slurm and PostgreSQL, kill -9 at every step, thousands at once
-	$(BIN)/pytest -n 3 --dist loadfile -m "not models" tests/services
+	$(BIN)/pytest -n 5 --dist loadfile -m "not models" tests/services
 
 test-models: $(TEST_STAMP) $(MODELS_STAMP) ## Model servers: a real vLLM on the CPU, and switching under load (installs 2 GB once)
 	$(BIN)/pytest -m models tests/models tests/walk tests/services

@@ -73,7 +73,9 @@ def build_app(
     notifier.duties[ROUTED] = _each(back.tell, drifting.tell)
     front = Front(house, desk, slack, tables, notifier, simulate=simulate, admin_channel=admin_channel, reader=reader)
     front.have_answered = ask
-    app = App(client=client, signing_secret=settings.signing_secret, token_verification_enabled=False)
+    app = App(
+        name="quartermaster", client=client, signing_secret=settings.signing_secret, token_verification_enabled=False
+    )
     for surface in (messages, buttons, views, commands, home):
         surface.register(app, front)
     return DeskApp(app=app, notifier=notifier, tables=tables, front=front)

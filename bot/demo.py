@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -215,10 +216,30 @@ def _notifying(made: DeskApp) -> Iterator[None]:
 
 def hang_up(handler: SocketModeHandler) -> None:
     """End the connection. The client's own close can wait for ever when it comes while a session changes."""
-    handler.client.auto_reconnect_enabled = False
-    closing = threading.Thread(target=handler.close, name="hang-up", daemon=True)
+    client: SocketModeClient = handler.client
+    client.auto_reconnect_enabled = False
+    client.current_session_runner.event.set()
+    client.closed = client.current_session_state.terminated = True
+    _wake(client)
+    closing = threading.Thread(target=_close, args=(client,), name="hang-up", daemon=True)
     closing.start()
     closing.join(_HANG_UP_S)
+
+
+def _close(client: SocketModeClient) -> None:
+    """Close when nobody else can: two of the client's threads that close its connection at once break each other."""
+    client.current_session_runner.shutdown()
+    client.current_app_monitor.shutdown()
+    client.close()
+
+
+def _wake(client: SocketModeClient) -> None:
+    """Wake the threads that wait for something to read: they look whether it is over after the next message alone."""
+    client.message_queue.put(None)
+    sock = getattr(client.current_session, "sock", None)
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _crew(stack: ExitStack, settings: HouseSettings, *, simulate: bool) -> str:

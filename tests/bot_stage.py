@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from datetime import timedelta
 
@@ -20,6 +21,8 @@ from ledger.book import utc_now
 
 ROOM = "gpu-requests"
 STRANGER = "U99NOBODY"
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For a client that would read all of the machine's certificates, and then speaks plainly to 127.0.0.1."""
 
 
 class Stage:
@@ -52,6 +55,7 @@ class Stage:
         )
         self.made.front.mend()
         client = web_client(server.app_token, server.api_url)
+        client.ssl = NO_TLS
         self._handler = SocketModeHandler(self.made.app, server.app_token, web_client=client, ping_interval=0.3)
         self._handler.connect()
         self._handler.client.current_session.sock.settimeout(0.2)

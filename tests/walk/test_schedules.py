@@ -9,7 +9,7 @@ from walk.tally import ROWS
 
 from policies.decide import Policy
 
-COUNT = 400
+COUNT = 240
 
 
 @pytest.mark.timeout(200)

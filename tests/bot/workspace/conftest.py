@@ -3,10 +3,12 @@ from __future__ import annotations
 import threading
 
 import pytest
+from bot_stage import NO_TLS
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
+from bot.demo import hang_up
 from bot.workspace.model import Channel, Command, Person, UserGroup
 from bot.workspace.server import WorkspaceServer
 
@@ -71,12 +73,12 @@ def bolt(server):
     handlers = []
 
     def connect(listen):
-        app = App(client=WebClient(token=server.bot_token, base_url=server.api_url))
+        app = App(name="test", client=WebClient(token=server.bot_token, base_url=server.api_url))
         listen(app)
         handler = SocketModeHandler(
             app,
             server.app_token,
-            web_client=WebClient(token=server.app_token, base_url=server.api_url),
+            web_client=WebClient(token=server.app_token, base_url=server.api_url, ssl=NO_TLS),
             ping_interval=0.3,
         )
         handler.connect()
@@ -87,7 +89,7 @@ def bolt(server):
 
     yield connect
     for handler in handlers:
-        handler.close()
+        hang_up(handler)
 
 
 @pytest.fixture(autouse=True)
