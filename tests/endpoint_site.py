@@ -136,7 +136,7 @@ class Site:
         self.routes.swap({"churn": (Share(upstream=self.served, percent=100),)})
         self.outcomes = Outcomes(home / "outcomes.sqlite3")
         endpoint = Endpoint(self.keys, self.routes, self.counters, lambda: AT, outcomes=self.outcomes, silent_s=2)
-        self.endpoint = Running(endpoint.app())
+        self.endpoint = Running(endpoint)
         self.http = httpx.Client(base_url=self.endpoint.url, headers={"authorization": "Bearer qm-right"}, timeout=20)
 
     def at(self, url, version="sha256:ab"):

@@ -11,6 +11,7 @@ import multiprocessing
 import socket
 import statistics
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,19 +30,22 @@ from workers.endpoint.counters import Counters
 from workers.endpoint.keys import TableKeys, key_budget
 from workers.endpoint.keytable import KeyRow, KeyTable, TeamTokens
 from workers.endpoint.outcomes import Outcomes
+from workers.endpoint.process import server_of
 from workers.endpoint.routes import Routes, Share, Upstream
 from workers.endpoint.server import Endpoint
+from workers.endpoint.settings import EndpointSettings
 
 KEY = "qm-" + "k" * 43
-ROUNDS = 300
 STREAMS = 8
+SLICE_S = 1.0
 PIECES = 20
 CALL = {"model": "m", "messages": [{"role": "user", "content": "hello " * 50}], "max_tokens": 20}
+_Way = Callable[[aiohttp.ClientSession, str], Awaitable[list[float]]]
 USAGE = {"prompt_tokens": 60, "completion_tokens": 20, "total_tokens": 80}
 
 
 def rows(folder: Path) -> list[tuple[str, str, str]]:
-    """Return what is added at one caller and at eight streams, milliseconds at the median."""
+    """Return what is added to a call and to first tokens, milliseconds at the median."""
     context = multiprocessing.get_context("spawn")
     sockets = [_listen() for _ in range(2)]
     server, endpoint = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in sockets)
@@ -52,32 +56,55 @@ def rows(folder: Path) -> list[tuple[str, str, str]]:
     for each in running:
         each.start()
     try:
-        one, first = asyncio.run(_measure(server, endpoint))
+        added = asyncio.run(_measure(server, endpoint))
     finally:
         for each in running:
             each.terminate()
             each.join(10)
-    return [
-        ("endpoint: ms added to a call, p50", f"{one:.2f}", "<= 3"),
-        (f"endpoint: ms added to the first token, {STREAMS} streams, p50", f"{first:.2f}", "<= 3"),
-    ]
+    return [(f"endpoint: ms added to {what}, p50", f"{taken:.2f}", reach) for (what, reach), taken in added.items()]
 
 
-async def _measure(server: str, endpoint: str) -> tuple[float, float]:
+async def _measure(server: str, endpoint: str) -> dict[tuple[str, str], float]:
+    """Return what the endpoint adds in each way of calling, by its name and what to reach."""
+    ways = {
+        ("a call", "<= 3"): (_one, 300),
+        (f"the first token, {STREAMS} streams at work", "<= 3"): (_at_work, 10),
+        (f"the first token, {STREAMS} streams begun at once", "-"): (_at_once, 40),
+    }
     async with aiohttp.ClientSession(headers={"authorization": f"Bearer {KEY}"}) as client:
         for url in (server, endpoint):
             await _ready(client, url)
-        calls = {url: list[float]() for url in (server, endpoint)}
-        streams = {url: list[float]() for url in (server, endpoint)}
-        for _ in range(ROUNDS):
-            for url, taken in calls.items():
-                taken.append(await _call(client, url))
-        for _ in range(ROUNDS // STREAMS):
-            for url, taken in streams.items():
-                taken.extend(await asyncio.gather(*(_first(client, url) for _ in range(STREAMS))))
-    added = (statistics.median(each[endpoint]) - statistics.median(each[server]) for each in (calls, streams))
-    one, first = (1000 * seconds for seconds in added)
-    return one, first
+        return {named: await _added(client, server, endpoint, way, times) for named, (way, times) in ways.items()}
+
+
+async def _added(client: aiohttp.ClientSession, server: str, endpoint: str, way: _Way, times: int) -> float:
+    """Call both in turn, so that what else the machine does meets both."""
+    taken = {url: list[float]() for url in (server, endpoint)}
+    for _ in range(times):
+        for url, seconds in taken.items():
+            seconds.extend(await way(client, url))
+    return 1000 * (statistics.median(taken[endpoint]) - statistics.median(taken[server]))
+
+
+async def _one(client: aiohttp.ClientSession, url: str) -> list[float]:
+    return [await _call(client, url)]
+
+
+async def _at_once(client: aiohttp.ClientSession, url: str) -> list[float]:
+    """All begin at one moment: each waits for what the others' calls take, in all three processes on two cores."""
+    return await asyncio.gather(*(_first(client, url) for _ in range(STREAMS)))
+
+
+async def _at_work(client: aiohttp.ClientSession, url: str) -> list[float]:
+    """As callers come: where one stream has ended the next begins, at its own time."""
+    until, taken = time.monotonic() + SLICE_S, list[float]()
+
+    async def caller() -> None:
+        while time.monotonic() < until:
+            taken.append(await _first(client, url))
+
+    await asyncio.gather(*(caller() for _ in range(STREAMS)))
+    return taken
 
 
 async def _ready(client: aiohttp.ClientSession, url: str) -> None:
@@ -119,11 +146,9 @@ def _listen() -> socket.socket:
     return listener
 
 
-def _run(listener: socket.socket, app: Starlette) -> None:
-    """On the loop that the endpoint's process runs on."""
-    config = uvicorn.Config(app, log_config=None, access_log=False)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(uvicorn.Server(config).serve([listener]))
+def _run(listener: socket.socket, server: uvicorn.Server) -> None:
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve([listener]))
 
 
 def _serve_model(listener: socket.socket) -> None:
@@ -133,7 +158,8 @@ def _serve_model(listener: socket.socket) -> None:
             return StreamingResponse(_pieces(), media_type="text/event-stream")
         return JSONResponse({"model": "m", "choices": [{"index": 0, "message": {"content": "hi"}}], "usage": USAGE})
 
-    _run(listener, Starlette(routes=[At(Route.CHAT, answer, methods=["POST"])]))
+    app = Starlette(routes=[At(Route.CHAT, answer, methods=["POST"])])
+    _run(listener, uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)))
 
 
 async def _pieces():  # type: ignore[no-untyped-def]
@@ -175,4 +201,4 @@ def _serve_endpoint(listener: socket.socket, folder: Path, server: str) -> None:
     served = Served(name="m", bounds=Bounds(context=4096, output=512))
     routes.swap({"m@dev": (Share(upstream=Upstream(url=server, version="v", served=served), percent=100),)})
     keys, outcomes = TableKeys(table, counters, utc_now), Outcomes(folder / "outcomes.sqlite3")
-    _run(listener, Endpoint(keys, routes, counters, utc_now, outcomes=outcomes).app())
+    _run(listener, server_of(Endpoint(keys, routes, counters, utc_now, outcomes=outcomes), EndpointSettings()))

@@ -259,7 +259,7 @@ def test_ten_megabytes_are_refused_and_not_passed_on(site):
 
 
 def test_a_fault_of_ours_is_one_sentence_and_gives_the_reservation_back(site, monkeypatch):
-    monkeypatch.setattr("workers.endpoint.server.orjson.dumps", lambda _: 1 / 0)
+    monkeypatch.setattr("workers.endpoint.passing.orjson.dumps", lambda _: 1 / 0)
     answer = site.chat("hello ok")
     monkeypatch.undo()
     assert answer.status_code == 500
