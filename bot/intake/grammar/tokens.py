@@ -11,8 +11,11 @@ from bot.intake.grammar.index import Found, Index, of_kind
 from bot.intake.grammar.names import Mask, find_names
 from bot.intake.grammar.words import SCALES, Lexicon, lexicon, spoken
 
+_MENTION: Final = re.compile(r"@[a-z0-9]{6,}")
+"""An id that Slack gave somebody; UM84IGCEXAE is no German."""
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _TOKEN: Final = re.compile(
-    r"(?P<mention>@[a-z0-9]{6,})"
+    rf"(?P<mention>{_MENTION.pattern})"
     r"|(?P<id>(?<![\w#])(?:req(?:uest)?|requests|ticket|anfrage|antrag|solicitud|demande|requete|peticion)?s?"
     r"(?:(?:(?<=[a-z]) ?(?:no\.?|nr\.?|n)? ?[-_#:]? ?)|#)0*(?P<number>[1-9]\d{2,8})(?![\w%]|[.,]\d))"
     r"|(?P<iso>\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d)?(?:z|[+-]\d\d:?\d\d)?)?(?!\w))"
@@ -21,7 +24,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<dotted>v?\d+(?:\.\d+)+(?:-[a-z0-9]+)*\.?(?!\w))"
     r"|(?P<version>v\d+(?:-[a-z0-9]+)*(?!\w))"
     r"|(?P<number2>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:e\d+)?)"
-    r"|(?P<word>[^\W\d_]+(?:['-][^\W\d_]+)*)"
+    rf"|(?P<word>{_WORD.pattern})"
     r"|(?P<punct>[^\s])"
 )
 LONGEST_NUMBER: Final = 15
@@ -59,7 +62,7 @@ class Token:
 def tokenise(folded: str, index: Index) -> tuple[list[Token], str]:
     """Return the tokens of folded text, and the language beside English that it is in ("" for none)."""
     masks = find_names(folded, index)
-    words = re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", _hidden(folded, masks))
+    words = _WORD.findall(_MENTION.sub(" ", _hidden(folded, masks)))
     language = spoken(words)
     raw = list(_raw(folded, masks))
     return list(_pivoted(raw, lexicon(language))), language

@@ -149,3 +149,12 @@ def test_a_day_has_the_hours_of_the_conventions():
         "4 h100 for 2 days", now=NOW, vocabulary=Vocabulary.from_json({**RAW, "conventions": {"hours": {"day": 8}}})
     )
     assert short.slots["duration_s"] == 16 * 3600
+
+
+@pytest.mark.parametrize("slack", ["UM84IGCEXAE", "UHR5ZWRHESP", "USD7539INS5", "UND4H82U9H5"])
+@pytest.mark.parametrize(
+    "said", ["planner 2.4.1 was shipped, now the same for staging", "4 h100 for 3 hours, now or at 9"]
+)
+def test_an_id_that_begins_like_a_word_says_nothing_of_the_language(slack, said):
+    plain, odd = heard(f"<@U0OTTO12> {said}"), heard(f"<@{slack}> {said}")
+    assert (odd.intent, odd.slots, odd.doubts) == (plain.intent, plain.slots, plain.doubts)
