@@ -21,6 +21,8 @@ from ledger.nouns import RevertForm
 from ledger.streams.model import short
 from ledger.streams.request import Request, Status, Verdict
 from ledger.streams.watch import Fault
+from policies.decide import Policy
+from policies.rows import Rows
 from workers.models.registering import register_adapter
 from workers.reconcile import reconcile
 from workers.revert import RevertExecutor
@@ -118,6 +120,19 @@ def test_production_needs_the_lead_and_a_peer_and_staging_the_lead(served):
     served.site.keeper.tick()
     assert "fraud-detector:legal-tone@production" not in served.site.table().routes
     assert served.finish(served.approve(request)).status is Status.DONE
+
+
+def test_while_changes_are_closed_an_adapter_is_no_more_changed_in_production_than_a_version(served):
+    served.deploy("3.2.0", "production")
+    form = served.hear(f"load adapter legal-tone on {MODEL} in production").form
+    policy = served.world.policy
+    rows = policy.snapshot.rows
+    closed = tuple(replace(each, limit=each.limit.replace("change_window_closed==1 ", "")) for each in rows.rules)
+    shut = Policy(policy.snapshot.with_rows(Rows(rules=closed, links=rows.links)), policy.catalogue, "x", {})
+    facts = {"held_gpus": 0, "open_requests": 0}
+    assert policy.decide(f"user:{MIRA}", form, facts).permitted
+    refused = shut.decide(f"user:{MIRA}", form, facts)
+    assert (refused.permitted, refused.rules) == (False, ("no-change-window-adapt",))
 
 
 def test_approvers_see_the_digests_of_the_adapter_and_of_the_version_beside_it(served):
