@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ledger.nouns import AdapterForm
-from ledger.streams.model import Adapted, Model
+from ledger.streams.model import Adaptation, Model
 from policies.catalogue import Catalogue
 from policies.serving import ModelItem
 
@@ -79,7 +79,7 @@ def _unloading(item: ModelItem, place: str, adapter: str) -> AdapterForm | str:
     return _form(item, place, adapter, found.digest, found.base, load=False)
 
 
-def _standing(model: Model, place: str) -> tuple[Adapted, ...]:
+def _standing(model: Model, place: str) -> tuple[Adaptation, ...]:
     routing = model.routing(place)
     shares = routing.shares if routing is not None else ()
     return tuple(each for share in shares for each in model.loaded(place, share.digest))
