@@ -103,8 +103,8 @@ class Answer:
         if beside.ending is None:
             yield "    not ended yet where this bundle ends" if self.verdict is not None else "    still loaded"
             return
-        how = "taken away" if beside.unloaded else "when its version answered no more"
-        yield f"    until {beside.ending.at:{_CURRENT}} UTC, {how}, {escape(self._ordered(beside.ending))}"
+        how = "unloaded" if beside.unloaded else "when its version answered no more,"
+        yield f"    until {beside.ending.at:{_CURRENT}} UTC, {how} {escape(self._ordered(beside.ending))}"
         yield f"    {_place_words(beside.ending.proof)}"
 
     def _ordered(self, step: Step) -> str:
