@@ -45,10 +45,12 @@ def adapter_wish(text: str, catalogue: Catalogue) -> AdapterForm | str | None:
     place = _named(found["place"] or "", catalogue.environments)
     if place is None:
         return f"Say where, in {' or '.join(catalogue.environments)}: `load adapter NAME on {model} in dev`."
-    item = catalogue.models[model]
-    if found["loads"]:
-        return _loading(item, place, found["adapter"])
-    return _unloading(item, place, found["adapter"])
+    return adapter_form(catalogue.models[model], place, found["adapter"], load=bool(found["loads"]))
+
+
+def adapter_form(item: ModelItem, place: str, adapter: str, *, load: bool) -> AdapterForm | str:
+    """Return the form that loads or unloads an adapter, with what its name means now, or a sentence saying why there is none."""
+    return _loading(item, place, adapter) if load else _unloading(item, place, adapter)
 
 
 def _loading(item: ModelItem, place: str, adapter: str) -> AdapterForm | str:
