@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ledger.streams.model.beside import Stretch, stretches
 from ledger.streams.model.entries import (
+    ADAPTER,
     DIGEST,
     ENTRIES,
     LATEST,
@@ -29,6 +30,7 @@ from ledger.streams.model.fold import evolve
 from ledger.streams.model.state import Adaptation, Evaluation, Model, Registration, Routing
 
 __all__ = [
+    "ADAPTER",
     "DIGEST",
     "ENTRIES",
     "LATEST",
