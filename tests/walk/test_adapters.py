@@ -26,6 +26,8 @@ from policies.rows import Rows
 from workers.models.registering import register_adapter
 from workers.reconcile import reconcile
 from workers.revert import RevertExecutor
+from workers.serving.adapters import AdapterOrders
+from workers.serving.record import Record
 
 TONE = f"{MODEL}:legal-tone@dev"
 WITH = replace(SERVING, adapters=True)
@@ -216,6 +218,39 @@ def test_another_adapter_under_an_approved_name_is_found(served):
     served.smuggle(f"legal-tone@{short(served.digest)}")
     (finding,) = served.scan()
     assert finding.fault is Fault.UNEXPLAINED
+
+
+def test_an_adapter_that_was_lost_is_entered_once_and_asked_for_again_says_why(served):
+    served.load()
+    file = served.site.store.load(served.digest).path / "adapter_model.safetensors"
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    for server in served.site.alive():
+        os.kill(server.pid, signal.SIGKILL)
+    served.site.until(lambda: served.book.model(MODEL).drifts)
+    (drift,) = served.book.model(MODEL).drifts
+    assert (drift.figure, drift.expected, drift.seen, drift.environment) == ("adapter:legal-tone", 1, 0, "dev")
+    for _ in range(3):
+        served.site.ahead += 1000
+        served.site.keeper.tick()
+    assert [entry.kind for entry in served.book.store.scan()].count("model.drifted") == 1
+    assert served.unload().status is Status.DONE
+    served.site.until(lambda: not served.book.model(MODEL).drifts)
+    again = served.load()
+    assert again.status is Status.FAILED
+    assert again.why.startswith("The adapter cannot be used: adapter_model.safetensors of sha256:")
+
+
+def test_a_loss_that_was_entered_and_not_noted_is_not_entered_again(served):
+    served.load()
+    record, line = Record(served.book), AdapterOrders(served.site.folder).orders()[0].line
+    record.adapter_back(line, "legal-tone", 1)
+    for _ in range(2):
+        record.adapter_lost(line, "legal-tone", 1, 0)
+    for _ in range(2):
+        record.adapter_back(line, "legal-tone", 1)
+    kinds = [entry.kind for entry in served.book.store.scan()]
+    assert (kinds.count("model.drifted"), kinds.count("model.recovered")) == (1, 1)
 
 
 WORDS = {
