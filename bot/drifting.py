@@ -1,7 +1,7 @@
-"""Reports a version that left its profile where it was deployed from, and closes the report when that is over.
+"""Reports a version that left its profile, or lost an adapter, where it was asked for, and closes the report when that is over.
 
-The report stands in the channel of the request that deployed the version; without one, whoever deployed it and the leads
-who own the model read it in their direct messages.
+The report stands in the channel of the request that deployed the version, or had the adapter loaded; without one,
+whoever asked for it and the leads who own the model read it in their direct messages.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot.tables import Tables
 from bot.wayback import concerned
 from ledger.log.store import Stored
 from ledger.streams.codec import entry_of
-from ledger.streams.model import ENTRIES, Drifted, Model, Recovered, Routing
+from ledger.streams.model import ENTRIES, Drifted, Model, Recovered
 
 DUTY: Final = "drift"
 
@@ -77,8 +77,8 @@ class Drifting:
         known = self._tables.messages_like(f"{DUTY}:{seq}:")
         if known:
             return [(posted.viewer, posted.channel) for posted in known]
-        routing = _deployed(model, drift)
-        request = self._desk.book.request(routing.request) if routing is not None and routing.request else None
+        number = _ordered(model, drift)
+        request = self._desk.book.request(number) if number is not None else None
         card = self._tables.message(f"card:{request.number}") if request is not None else None
         if card is not None:
             return [("", card.channel)]
@@ -86,10 +86,14 @@ class Drifting:
         return [(self._desk.subject(slack), self._slack.direct(slack)) for slack in people]
 
 
-def _deployed(model: Model, drift: Drifted) -> Routing | None:
-    """Return the routing by which the version came to answer there, the newest."""
+def _ordered(model: Model, drift: Drifted) -> int | None:
+    """Return the request by which the version came to answer there, or its adapter to be loaded, the newest."""
+    adapter = words.adapter_of(drift)
+    if adapter:
+        loaded = model.loaded(drift.environment, drift.digest)
+        return next((each.request for each in loaded if each.adapter == adapter), None)
     found = (each for each in reversed(model.in_environment(drift.environment)) if each.request is not None)
-    return next((each for each in found if drift.digest in {share.digest for share in each.shares}), None)
+    return next((each.request for each in found if drift.digest in {share.digest for share in each.shares}), None)
 
 
 def _about(entry: Drifted | Recovered) -> tuple[str, str, str]:

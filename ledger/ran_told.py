@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from ledger.export.bundle import Bundle, read_bundle
 from ledger.export.take import note_of
 from ledger.log.checkpoint import open_checkpoint
 from ledger.log.merkle import verify_inclusion
-from ledger.ran import Ran, of_bundle, of_store, ran_at
+from ledger.ran import Beside, Proof, Ran, Step, of_bundle, of_store, ran_at
 from ledger.streams import law_of
 from ledger.streams.codec import entry_of
 from ledger.streams.house import Enrolled
@@ -73,7 +74,8 @@ class Answer:
         for each in self.found:
             self._tell_one(each, console)
         if self.begins is not None:
-            console.print(f"What was routed before {self.begins:{_CURRENT}} UTC, and not since, is not in this bundle.")
+            since = f"{self.begins:{_CURRENT}} UTC"
+            console.print(f"What was routed or loaded before {since}, and not since, is not in this bundle.")
         if self.verdict is not None:
             colour = "green" if self.verdict.anchored else "yellow"
             console.print(f"[{colour}]{_verdict_words(self.verdict)}[/]", highlight=False, soft_wrap=True)
@@ -81,23 +83,40 @@ class Answer:
     def _tell_one(self, ran: Ran, console: Console) -> None:
         lines = (
             f"[bold]{escape(ran.model)}[/] in {escape(ran.environment)}: {shares_words(ran.shares)}",
-            f"  since {ran.since:{_CURRENT}} UTC, {escape(self._ordered(ran))}",
-            f"  entry {ran.proof.seq}, leaf {ran.proof.leaf.hex()}",
-            f"  in the tree of {ran.proof.size} entries, root {ran.proof.root.hex()}",
+            f"  since {ran.by.at:{_CURRENT}} UTC, {escape(self._ordered(ran.by))}",
+            f"  {_place_words(ran.by.proof)}",
+            *(line for each in ran.adapters for line in self._beside(each, ran.shares)),
+            f"  in the tree of {ran.by.proof.size} entries, root {ran.by.proof.root.hex()}",
         )
         for line in lines:
             console.print(line, highlight=False, soft_wrap=True)
 
-    def _ordered(self, ran: Ran) -> str:
-        if ran.ordered is None:
-            return f"by itself: {ran.why}"
-        if ran.request is None:
-            return f"by REQ-{ran.ordered}, which this bundle does not hold"
-        people = " and ".join(self.names.get(each, each) for each in ran.approvers)
-        asker = self.names.get(ran.request.asker, ran.request.asker)
-        decision = ran.request.decision
+    def _beside(self, beside: Beside, shares: tuple[Share, ...]) -> Iterator[str]:
+        version = next((each.version for each in shares if each.digest == beside.base), short(beside.base))
+        where = f" beside {escape(version)}" if len(shares) > 1 else ""
+        yield f"  with adapter [bold]{escape(beside.adapter)}[/] ({short(beside.digest)}){where}"
+        since = f"since {beside.since:{_CURRENT}} UTC"
+        if beside.since != beside.loading.at:
+            since += f", when its version came back; loaded {beside.loading.at:{_CURRENT}} UTC"
+        yield f"    {since}, {escape(self._ordered(beside.loading))}"
+        yield f"    {_place_words(beside.loading.proof)}"
+        if beside.ending is None:
+            yield "    not ended yet where this bundle ends" if self.verdict is not None else "    still loaded"
+            return
+        how = "unloaded" if beside.unloaded else "when its version answered no more,"
+        yield f"    until {beside.ending.at:{_CURRENT}} UTC, {how} {escape(self._ordered(beside.ending))}"
+        yield f"    {_place_words(beside.ending.proof)}"
+
+    def _ordered(self, step: Step) -> str:
+        if step.ordered is None:
+            return f"by itself: {step.why}"
+        if step.request is None:
+            return f"by REQ-{step.ordered}, which this bundle does not hold"
+        people = " and ".join(self.names.get(each, each) for each in step.approvers)
+        asker = self.names.get(step.request.asker, step.request.asker)
+        decision = step.request.decision
         by = people or f"rule {', '.join(decision.rules)}" if decision is not None else people
-        return f"by REQ-{ran.ordered}, asked by {asker}, approved by {by}"
+        return f"by REQ-{step.ordered}, asked by {asker}, approved by {by}"
 
 
 def parse_moment(text: str) -> datetime:
@@ -132,8 +151,8 @@ def from_book(book: Book, home: Path, moment: datetime, environment: str | None)
     note = note_of(book.store, genesis, home, None)
     checkpoint = open_checkpoint(note, genesis.checkpoint_key)
     found = ran_at(of_store(book.store, checkpoint.size), moment, environment=environment)
-    for each in found:
-        verify_inclusion(each.proof.leaf, each.proof.seq, checkpoint.size, each.proof.siblings, checkpoint.root)
+    for proof in (proof for each in found for proof in each.proofs):
+        verify_inclusion(proof.leaf, proof.seq, checkpoint.size, proof.siblings, checkpoint.root)
     names = {subject: slack for subject, slack in book.people().slack_of if slack is not None}
     return Answer(moment=moment, environment=environment, found=found, checkpoint=note, names=names)
 
@@ -177,15 +196,39 @@ def _verdict_words(verdict: Verdict) -> str:
     )
 
 
+def _place_words(proof: Proof) -> str:
+    return f"entry {proof.seq}, leaf {proof.leaf.hex()}"
+
+
 def _ran_json(ran: Ran) -> dict[str, Any]:
     return {
         "model": ran.model,
         "environment": ran.environment,
         "shares": [{"version": s.version, "digest": s.digest, "percent": s.percent} for s in ran.shares],
-        "since": ran.since.isoformat(),
-        "request": None if ran.ordered is None else f"REQ-{ran.ordered}",
-        "asked_by": ran.request.asker if ran.request is not None else None,
-        "approved_by": list(ran.approvers),
-        "why": ran.why,
-        "proof": ran.proof.as_json(),
+        "since": ran.by.at.isoformat(),
+        **_step_json(ran.by),
+        "adapters": [_beside_json(each) for each in ran.adapters],
+    }
+
+
+def _beside_json(beside: Beside) -> dict[str, Any]:
+    ending = beside.ending
+    return {
+        "adapter": beside.adapter,
+        "digest": beside.digest,
+        "base": beside.base,
+        "since": beside.since.isoformat(),
+        "until": None if ending is None else ending.at.isoformat(),
+        "loaded": {"at": beside.loading.at.isoformat(), **_step_json(beside.loading)},
+        "ended": None if ending is None else {"unloaded": beside.unloaded, **_step_json(ending)},
+    }
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "request": None if step.ordered is None else f"REQ-{step.ordered}",
+        "asked_by": step.request.asker if step.request is not None else None,
+        "approved_by": list(step.approvers),
+        "why": step.why,
+        "proof": step.proof.as_json(),
     }

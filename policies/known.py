@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ledger.nouns import DataForm, DeployForm, Fact, Form, GpuForm, KeyForm, Lease
+from ledger.nouns import AdapterForm, DataForm, DeployForm, Fact, Form, GpuForm, KeyForm, Lease
 from ledger.streams.reserving import BUDGET
 from policies.catalogue import Catalogue
 
@@ -51,9 +51,15 @@ def _about(form: Form, catalogue: Catalogue) -> Iterator[tuple[str, int | str, s
         model = catalogue.models[form.model]
         source = "house" if model.known is None else "ledger"
         yield "tests", int(model.known is not None and model.known.passed(form.digest)), source
-        yield from ((name, value, "house") for name, value in _UNSUPPLIED.items())
+        yield from _unsupplied()
         yield "versions_back", model.versions_back(form), "catalogue" if model.known is None else "ledger"
         yield from _optional(form)
+    if isinstance(form, AdapterForm):
+        yield from _unsupplied()
+
+
+def _unsupplied() -> Iterator[tuple[str, int | str, str]]:
+    return ((name, value, "house") for name, value in _UNSUPPLIED.items())
 
 
 def _optional(form: DeployForm) -> Iterator[tuple[str, int | str, str]]:

@@ -92,9 +92,9 @@ class Stage:
 
     def asked(self, person, words="4 h100 for 3 hours so I can retrain churn"):
         """Ask and confirm; return (time stamp of the card, number of the request)."""
-        message = self.read_back(person, words)
+        before, message = self.house.book.requests.last(), self.read_back(person, words)
         person.click(message, "Confirm")
-        number = person.wait(lambda: self.house.book.requests.last() or None)
+        number = person.wait(lambda: n if (n := self.house.book.requests.last()) != before else None)
         person.wait(lambda: "REQ-" in text_of(message_at(person, ROOM, message["ts"])))
         return message["ts"], number
 

@@ -58,6 +58,7 @@ class Noted:
     def __init__(self):
         self.evaluations, self.ways_back, self.answers = [], [], {}
         self.fails, self.tries = None, 0
+        self.lost, self.found = [], []
 
     def evaluated(self, order, result):
         if self.fails:
@@ -65,6 +66,14 @@ class Noted:
             raise self.fails
         if (order.key, result) not in self.evaluations:
             self.evaluations.append((order.key, result))
+
+    def adapter_lost(self, line, adapter, expected, seen):
+        if self.fails:
+            raise self.fails
+        self.lost.append((line.place, adapter, expected, seen))
+
+    def adapter_back(self, line, adapter, seen):
+        self.found.append((line.place, adapter, seen))
 
     def must_pass(self, order):
         return False

@@ -10,7 +10,7 @@ from bot.blocks.parts import Message, actions, button, context, fields, header, 
 from bot.blocks.words import Voice, either, shown
 from bot.desk import Preview
 from bot.intake.reading import Intent
-from ledger.nouns import AdapterForm, DataForm, Form, KeyForm
+from ledger.nouns import DataForm, KeyForm
 
 SIMULATED: Final = "Nothing outside this machine carries this out yet. Here it is simulated."
 NOBODY: Final = "Nothing carries this out yet. It would be approved, and then not start."
@@ -61,7 +61,7 @@ def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note
     told = f" Confirming notifies {many}: {names}." if people else ""
     buttons = (
         button("qm_confirm", "Confirm", draft_id, "primary"),
-        *_edit(form, draft_id),
+        button("qm_edit", "Edit", draft_id),
         button("qm_discard", "Discard", draft_id),
     )
     return (
@@ -72,11 +72,6 @@ def _permitted(draft_id: str, preview: Preview, purpose: str, voice: Voice, note
     )
 
 
-def _edit(form: Form, draft_id: str) -> list[dict[str, object]]:
-    """An adapter has nothing to fill in: it is said again."""
-    return [] if isinstance(form, AdapterForm) else [button("qm_edit", "Edit", draft_id)]
-
-
 def _cost(preview: Preview, voice: Voice) -> str:
     """`24 GPU-hours, €67.20. Vision has €1,840 left this month`."""
     cost = voice.cost(preview.form)
@@ -85,7 +80,7 @@ def _cost(preview: Preview, voice: Voice) -> str:
 
 def _denied(draft_id: str, preview: Preview, voice: Voice, heard: str) -> list[dict[str, object]]:
     blocks = [section(f":no_entry: *Policy would deny this.* {preview.decision.why}")]
-    buttons = [*_edit(preview.form, draft_id), button("qm_confirm", "Ask all the same", draft_id)]
+    buttons = [button("qm_edit", "Edit", draft_id), button("qm_confirm", "Ask all the same", draft_id)]
     near = preview.nearest
     if near is not None:
         window = voice.when(near.form) if near.form.start else ""  # its length stands in the words for what it is

@@ -155,7 +155,7 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
         return [button("qm_accept", "Accept", value, "primary"), withdraw]
     if request.status is Status.WAITING:
         first = [button("qm_remind", "Remind", value)] if remind else []
-        edit = [] if isinstance(request.form, DoorForm | AdapterForm) else [button("qm_edit_request", "Edit", value)]
+        edit = [] if isinstance(request.form, DoorForm) else [button("qm_edit_request", "Edit", value)]
         return [*first, *edit, withdraw]
     if request.status in {Status.APPROVED, Status.QUEUED}:
         return [withdraw]
@@ -169,7 +169,7 @@ def _buttons(request: Request, *, remind: bool) -> list[Block]:
 
 
 def _after_denial(request: Request, value: str) -> list[Block]:
-    if isinstance(request.form, DoorForm | AdapterForm):
+    if isinstance(request.form, DoorForm):
         return [button("qm_why", "Why", value)] if request.ended_by is None else []
     if request.ended_by is None:
         return [button("qm_edit_request", "Edit and ask again", value), button("qm_why", "Why", value)]

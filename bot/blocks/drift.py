@@ -1,10 +1,10 @@
-"""A version that left its profile: what was expected and what was seen, with the way back; closed in place when it is well."""
+"""A version that left its profile, or lost an adapter: what was expected and seen, and what to do; closed when it is well."""
 
 from __future__ import annotations
 
 from bot.blocks.parts import Message, actions, button, context, section
-from bot.blocks.words import shown
-from ledger.streams.model import Drifted, Recovered, Routing
+from bot.blocks.words import code, shown
+from ledger.streams.model import ADAPTER, Drifted, Recovered, Routing
 
 ROLL_BACK = "qm_roll_back"
 _WORDS = {
@@ -24,18 +24,22 @@ def place_of(model: str, drift: Drifted | Recovered) -> str:
 
 def drifted(model: str, version: str, drift: Drifted, seq: int, *, back: bool) -> Message:
     """Say what is wrong; `back` is whether there is a version to go back to."""
+    if adapter_of(drift):
+        return _lost(model, drift, seq)
     head = f"{model} {version} in {drift.environment} is not as it was"
     text = f":chart_with_upwards_trend: *{shown(head)}.*\n{_said(drift)}"
     rest = (actions(button(ROLL_BACK, "Roll back", place_of(model, drift), "danger")),) if back else ()
-    return Message(text=head, blocks=(section(text), *rest, _found(seq)))
+    return Message(text=head, blocks=(section(text), *rest, _found(drift, seq)))
 
 
 def recovered(model: str, version: str, drift: Drifted, now: Recovered, seq: int) -> Message:
     """Say that it is well again."""
+    if adapter_of(drift):
+        return _back(model, drift, now, seq)
     head = f"{model} {version} in {drift.environment} is as it was again"
     change = f"{_amount(drift.figure, now.seen)} now, and was {_amount(drift.figure, drift.seen)}."
     text = f":white_check_mark: *{shown(head)}.*\n{change}"
-    return Message(text=head, blocks=(section(text), _found(seq)))
+    return Message(text=head, blocks=(section(text), _found(drift, seq)))
 
 
 def replaced(model: str, version: str, drift: Drifted, routing: Routing, seq: int) -> Message:
@@ -43,10 +47,39 @@ def replaced(model: str, version: str, drift: Drifted, routing: Routing, seq: in
     names = ", ".join(share.version for share in routing.shares)
     head = f"{model} {version} answers in {drift.environment} no more"
     text = f":rewind: *{shown(head)}.* Version {shown(names)} does. {_said(drift)}"
-    return Message(text=head, blocks=(section(text), _found(seq)))
+    return Message(text=head, blocks=(section(text), _found(drift, seq)))
+
+
+def adapter_of(drift: Drifted) -> str:
+    """Return the adapter whose servers the figure counts; empty for any other figure."""
+    return drift.figure.removeprefix(ADAPTER) if drift.figure.startswith(ADAPTER) else ""
+
+
+def _lost(model: str, drift: Drifted, seq: int) -> Message:
+    adapter, where = adapter_of(drift), f"{model} in {drift.environment}"
+    head = f"{adapter} cannot be loaded again on {where}"
+    calls = (
+        "Its calls go to those that have it." if drift.seen else "Its calls are refused; those to the model are not."
+    )
+    unload = code(f"@quartermaster unload adapter {adapter} from {where}")
+    text = (
+        f":electric_plug: *{shown(head)}.* {_said(drift)} {calls}\n"
+        f"It is tried again, ever more rarely. To see what is wrong: `{unload}`, and ask for it again."
+    )
+    return Message(text=head, blocks=(section(text), _found(drift, seq)))
+
+
+def _back(model: str, drift: Drifted, now: Recovered, seq: int) -> Message:
+    """Every server has it again, or none is to have it any more."""
+    adapter, where = adapter_of(drift), f"{model} in {drift.environment}"
+    head = f"{adapter} is loaded on {where} again" if now.seen else f"{adapter} is not to be loaded on {where} any more"
+    text = f":white_check_mark: *{shown(head)}.*"
+    return Message(text=head, blocks=(section(text), _found(drift, seq)))
 
 
 def _said(drift: Drifted) -> str:
+    if adapter_of(drift):
+        return f"{drift.seen} of {drift.expected} servers have it."
     begin = _WORDS.get(drift.figure, (shown(drift.figure), "", 1))[0]
     of = " for 19 of 20 requests" if "p95" in drift.figure else ""
     return f"{begin} {_amount(drift.figure, drift.seen)}{of}; {_amount(drift.figure, drift.expected)} is its profile."
@@ -57,5 +90,6 @@ def _amount(figure: str, value: int) -> str:
     return f"{value / by:,.{0 if by == 1 else 1}f} {unit}".strip() if by else f"{value:,}"
 
 
-def _found(seq: int) -> dict[str, object]:
-    return context("The last five minutes, by the servers' own figures", f"ledger entry {seq:,}")
+def _found(drift: Drifted, seq: int) -> dict[str, object]:
+    source = "As the servers say" if adapter_of(drift) else "The last five minutes, by the servers' own figures"
+    return context(source, f"ledger entry {seq:,}")

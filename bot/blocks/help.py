@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class May:
-    """What a person may do, by the policy in force: `ask` holds gpu, data, deploy and key."""
+    """What a person may do, by the policy in force: `ask` holds gpu, data, deploy and key.
+
+    Args:
+        adapt: an adapter, its model and an environment where they may have it loaded; empty for none.
+    """
 
     ask: tuple[str, ...] = ()
+    adapt: tuple[str, ...] = ()
     decide: bool = False
     revoke: bool = False
     export: bool = False
@@ -25,12 +30,20 @@ _EXAMPLES = {
 }
 
 
+def _adapter_examples(adapter: str, model: str, environment: str) -> list[str]:
+    return [
+        f"• `@quartermaster load adapter {adapter} on {model} in {environment}`",
+        f"• `@quartermaster unload adapter {adapter} from {model} in {environment}`",
+    ]
+
+
 def help_text(may: May) -> str:
     """Return the help of a person."""
     lines = ["*What you can do here*"]
     if may.ask:
         lines.append("Ask in your own words:")
         lines += [f"• {_EXAMPLES[kind]}" for kind in may.ask]
+        lines += _adapter_examples(*may.adapt) if may.adapt else []
         forms = ", ".join(f"`/qm {kind}`" for kind in may.ask)
         lines += [
             f"• {forms}: ask in a form",
@@ -50,7 +63,9 @@ def help_text(may: May) -> str:
         "• `/qm why REQ-1001`, `/qm who can approve REQ-1001`: which rule decided, and who is missing",
     ]
     if "deploy" in may.ask:
-        lines.append("• `/qm what ran in production last friday`: which version answered, and by whose order")
+        lines.append(
+            "• `/qm what ran in production last friday`: which version answered, with which adapters, and by whose order"
+        )
     if may.export:
         lines.append(
             "• `/qm export last month`, `/qm export 2026-11-01 to 2026-11-24`, `/qm export REQ-1001 csv`: "

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from bot.blocks.adapting import adapter_blocks, form_of_adapter
 from bot.blocks.inputs import initial, length, number, seconds_of, select
 from bot.blocks.keys import key_blocks, key_form
 from bot.blocks.parts import Block, entry_input, modal, option
@@ -28,6 +29,7 @@ LIVE: Final = (
     "columns",
     "model",
     "version",
+    "adapter",
     "environment",
     "tokens",
     "change",
@@ -41,8 +43,14 @@ MOST_REPLICAS: Final = 64
 
 
 def form_modal(kind: str, slots: Mapping[str, Any], voice: Voice, private: Mapping[str, Any]) -> Block:
-    """Return the form of `kind` (gpu, data, deploy, key), filled with the slots that are known."""
-    make = {"gpu": _gpu_blocks, "data": _data_blocks, "deploy": _deploy_blocks, "key": key_blocks}
+    """Return the form of `kind` (gpu, data, deploy, key, adapter), filled with the slots that are known."""
+    make = {
+        "gpu": _gpu_blocks,
+        "data": _data_blocks,
+        "deploy": _deploy_blocks,
+        "key": key_blocks,
+        "adapter": adapter_blocks,
+    }
     blocks, title = make[kind](slots, voice)
     purpose = {"type": "plain_text_input", **initial(shown_plain(slots.get("purpose")))}
     blocks.append(entry_input("purpose", "Purpose", purpose, hint="Shown to the people who decide.", optional=True))
@@ -135,7 +143,11 @@ def slots_of(form: Form, purpose: str) -> dict[str, Any]:
     if isinstance(form, KeyForm):
         model, _, place = form.resource.partition(":")[2].partition("@")
         return {**common, "model": model, "environment": place, "tokens": form.tokens}
-    if isinstance(form, DoorForm | AdapterForm):
+    if isinstance(form, AdapterForm):
+        change = "load" if form.load else "unload"
+        named = {"adapter": form.adapter, "model": form.model, "environment": form.environment}
+        return {**common, **named, "change": change}
+    if isinstance(form, DoorForm):
         return common
     ways = {"strategy": form.strategy, "canary_percent": form.canary_percent, "replicas": form.replicas}
     named = {"model": form.model, "version": form.version, "environment": form.environment}
@@ -179,6 +191,8 @@ def form_of_values(
     kind: str, values: Mapping[str, str], catalogue: Catalogue, now: datetime
 ) -> tuple[Form | None, dict[str, str]]:
     """Return the form that was filled in, or the errors by block; each says the limit."""
+    if kind == "adapter":
+        return form_of_adapter(values, catalogue)
     errors: dict[str, str] = {}
     held = 0 if kind == "deploy" else seconds_of(values.get("hours", ""), errors)
     if kind == "gpu":

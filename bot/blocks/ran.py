@@ -1,4 +1,4 @@
-"""What ran: the answer to "what ran in production last friday", a line for each routing, with whose order it was."""
+"""What ran: the answer to "what ran in production last friday", a line for each routing and each adapter, and who ordered it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.blocks.states import approvers
 from bot.blocks.words import Voice, shown
-from ledger.streams.model import Model, Routing, Share, short
+from ledger.streams.model import Adaptation, Model, Routing, Share, Stretch, short, stretches
 from ledger.streams.request import Request
 
 NOTHING_SERVED = "The catalogue serves no model, so nothing was routed."
@@ -69,7 +69,12 @@ def _one(
 ) -> str:
     found = during(model.in_environment(environment), asked.start, asked.end)
     lines = [
-        f"• {_shares(each.shares)}, since {voice.at(each.at)}, {_order(each, request_of, voice)}" for each in found
+        f"• {_shares(each.shares)}, since {voice.at(each.at)}, {_order(each.request, each.why, request_of, voice)}"
+        for each in found
+    ]
+    beside = (each for each in stretches(model.routings, model.adapted) if each.loading.environment == environment)
+    lines += [
+        _adapter(each, model, request_of, voice) for each in beside if found and each.during(asked.start, asked.end)
     ]
     return "\n".join([f"*{name} in {environment}*, {asked.words(voice)}:", *lines]) if lines else ""
 
@@ -82,12 +87,27 @@ def _shares(shares: tuple[Share, ...]) -> str:
     return " and ".join(f"{each.percent} % {part}" for each, part in zip(shares, parts, strict=True))
 
 
-def _order(routing: Routing, request_of: Callable[[int], Request | None], voice: Voice) -> str:
-    if routing.request is None:
-        return f"by itself: {shown(routing.why)}"
-    request = request_of(routing.request)
+def _adapter(stretch: Stretch, model: Model, request_of: Callable[[int], Request | None], voice: Voice) -> str:
+    """`with adapter legal-tone (`0123456789ab`) beside 3.2.1, since ..., until ..., by REQ-1002, ...`."""
+    adapter, end = stretch.loading, stretch.end
+    version = next(each.version for each in model.registered if each.digest == adapter.base)
+    since = f"since {voice.at(stretch.since)}"
+    until = f", until {voice.at(end.at)} ({_ending(end)})" if end is not None else ""
+    what = f"with adapter {adapter.adapter} (`{short(adapter.digest)}`) beside {version}"
+    return f"    ◦ {what}, {since}{until}, {_order(adapter.request, '', request_of, voice)}"
+
+
+def _ending(end: Routing | Adaptation) -> str:
+    by = f"REQ-{end.request}" if end.request is not None else "itself"
+    return f"unloaded by {by}" if isinstance(end, Adaptation) else f"its version was replaced by {by}"
+
+
+def _order(number: int | None, why: str, request_of: Callable[[int], Request | None], voice: Voice) -> str:
+    if number is None:
+        return f"by itself: {shown(why)}"
+    request = request_of(number)
     if request is None:
-        return f"by REQ-{routing.request}"
+        return f"by REQ-{number}"
     return f"by {request.name}, asked by {voice.name_of(request.asker)}, approved by {approvers(request, voice)}"
 
 

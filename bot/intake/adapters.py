@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ledger.nouns import AdapterForm
-from ledger.streams.model import Adapted, Model
+from ledger.streams.model import Adaptation, Model
 from policies.catalogue import Catalogue
 from policies.serving import ModelItem
 
@@ -45,10 +45,12 @@ def adapter_wish(text: str, catalogue: Catalogue) -> AdapterForm | str | None:
     place = _named(found["place"] or "", catalogue.environments)
     if place is None:
         return f"Say where, in {' or '.join(catalogue.environments)}: `load adapter NAME on {model} in dev`."
-    item = catalogue.models[model]
-    if found["loads"]:
-        return _loading(item, place, found["adapter"])
-    return _unloading(item, place, found["adapter"])
+    return adapter_form(catalogue.models[model], place, found["adapter"], load=bool(found["loads"]))
+
+
+def adapter_form(item: ModelItem, place: str, adapter: str, *, load: bool) -> AdapterForm | str:
+    """Return the form that loads or unloads an adapter, with what its name means now, or a sentence saying why there is none."""
+    return _loading(item, place, adapter) if load else _unloading(item, place, adapter)
 
 
 def _loading(item: ModelItem, place: str, adapter: str) -> AdapterForm | str:
@@ -79,7 +81,7 @@ def _unloading(item: ModelItem, place: str, adapter: str) -> AdapterForm | str:
     return _form(item, place, adapter, found.digest, found.base, load=False)
 
 
-def _standing(model: Model, place: str) -> tuple[Adapted, ...]:
+def _standing(model: Model, place: str) -> tuple[Adaptation, ...]:
     routing = model.routing(place)
     shares = routing.shares if routing is not None else ()
     return tuple(each for share in shares for each in model.loaded(place, share.digest))

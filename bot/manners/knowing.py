@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from bot.blocks.help import May
+from bot.intake.adapters import adapter_form
 from bot.manners.base import Manners
-from ledger.nouns import Access, DataForm, DeployForm, Form, GpuForm, KeyForm
+from ledger.nouns import Access, AdapterForm, DataForm, DeployForm, Form, GpuForm, KeyForm
 from policies.catalogue import ENDPOINT, Catalogue
 from policies.decide import SEAT_WORDS
 
@@ -32,8 +33,20 @@ class Knowing(Manners):
         exports = policy.may(person, "export", "desk:audit") is not None
         halts = policy.may(person, "halt", "desk:audit") is not None
         return May(
-            ask=kinds, decide=decides, revoke=revokes, export=exports, halt=halts, doors=self.desk.may_revert(slack)
+            ask=kinds,
+            adapt=self._adapter(slack),
+            decide=decides,
+            revoke=revokes,
+            export=exports,
+            halt=halts,
+            doors=self.desk.may_revert(slack),
         )
+
+    def _adapter(self, slack: str) -> tuple[str, ...]:
+        """Return an adapter, its model and an environment where this person may have it loaded; empty for none."""
+        forms = _adapters(self.desk.policy().catalogue)
+        found = next((form for form in forms if self.desk.preview(slack, form).decision.permitted), None)
+        return (found.adapter, found.model, found.environment) if found is not None else ()
 
     def _any(self, slack: str, forms: Iterator[Form]) -> bool:
         return any(self.desk.preview(slack, form).decision.permitted for form in forms)
@@ -70,6 +83,16 @@ def _keys(catalogue: Catalogue) -> Iterator[Form]:
     for model in catalogue.models.values():
         for place in catalogue.environments if model.serving is not None else ():
             yield KeyForm(resource=f"{ENDPOINT}:{model.name}@{place}", tokens=1, duration_s=HOUR)
+
+
+def _adapters(catalogue: Catalogue) -> Iterator[AdapterForm]:
+    """Yield the newest adapter of each model, beside what answers in each environment."""
+    for model in catalogue.models.values():
+        newest = model.known.adapters[-1:] if model.known is not None else ()
+        forms = (
+            adapter_form(model, place, each.version, load=True) for each in newest for place in catalogue.environments
+        )
+        yield from (form for form in forms if isinstance(form, AdapterForm))
 
 
 _SMALLEST: Final = {"gpu": _gpus, "data": _data, "deploy": _deployments, "key": _keys}

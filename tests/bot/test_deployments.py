@@ -170,6 +170,38 @@ def test_what_ran_in_a_stretch_is_every_version_of_it(stage, tale, mira):
     assert "• 90 % 3.2.0 (`aaaaaaaaaaaa`) and 10 % 3.2.1 (`bbbbbbbbbbbb`), since" in said
 
 
+def test_what_ran_names_the_adapters_with_their_bytes_their_time_and_whose_order(stage, tale, mira):
+    tale.register_adapter("legal-tone", "c")
+    loads = tale.adapt(tale.adapter_form("legal-tone", "3.2.0"))
+    mira.command("/qm what ran in production", ROOM)
+    said = text_of(whisper(mira, ROOM, "with adapter"))
+    assert "with adapter legal-tone (`cccccccccccc`) beside 3.2.0, since" in said
+    assert f"by REQ-{loads}, asked by Mira, approved by Ines" in said
+    assert "until" not in said
+
+
+def test_what_ran_in_a_stretch_says_when_its_adapters_ended_and_why(stage, tale, mira):
+    tale.register_adapter("legal-tone", "c")
+    tale.register_adapter("brief", "d")
+    tale.adapt(tale.adapter_form("legal-tone", "3.2.0"))
+    tale.adapt(tale.adapter_form("brief", "3.2.0"))
+    unloads = tale.adapt(tale.adapter_form("legal-tone", "3.2.0", load=False))
+    after = tale.deploy("3.2.1")
+    stage.pass_time(days=1)
+    mira.command("/qm what ran in production yesterday", ROOM)
+    said = text_of(whisper(mira, ROOM, "with adapter"))
+    assert f"(unloaded by REQ-{unloads})" in said
+    assert f"(its version was replaced by REQ-{after})" in said
+
+
+def test_an_adapter_that_is_unloaded_ran_no_more(stage, tale, mira):
+    tale.register_adapter("legal-tone", "c")
+    tale.adapt(tale.adapter_form("legal-tone", "3.2.0"))
+    tale.adapt(tale.adapter_form("legal-tone", "3.2.0", load=False))
+    mira.command("/qm what ran in production", ROOM)
+    assert "adapter" not in text_of(whisper(mira, ROOM, "fraud-detector in production"))
+
+
 def test_before_the_first_routing_that_is_what_is_said(stage, tale, mira):
     mira.command("/qm what ran in production on 1 May 2026", ROOM)
     said = text_of(whisper(mira, ROOM, "Nothing was routed"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bot_stage import ROOM, cards, stage, text_of
+from deployed import Deployed
 from models_stage import NEW, OLD, STREAM, append, deployed, served
 
 from ledger.streams.model import Drifted, Recovered, Routed, Share
@@ -71,3 +72,46 @@ def test_without_a_place_whoever_deployed_it_and_the_leads_read_it(stage, deploy
     for slack in ("U01MIRA", "U02INES"):
         person = stage.server.person(slack)
         person.wait(lambda: cards(person, person.dm(), "is not as it was"))  # noqa: B023 waited for at once
+
+
+LOST = Drifted(digest=NEW, environment="dev", figure="adapter:legal-tone", expected=1, seen=0)
+
+
+@pytest.fixture
+def lost(stage, deployed, mira):
+    """Mira had an adapter loaded from a channel, and it is lost."""
+    tale = Deployed(
+        stage.house.book, asker=stage.front.desk.subject("U01MIRA"), lead=stage.front.desk.subject("U02INES")
+    )
+    tale.register_adapter("legal-tone", "c")
+    number = tale.adapt(tale.adapter_form("legal-tone", "2", "dev"))
+    stage.tables.claim_at(f"card:{number}", number, mira.channel_id(ROOM), "", "")
+    stage.house.book.append(append(stage, STREAM, LOST))
+    (report,) = mira.wait(lambda: cards(mira, ROOM, "cannot be loaded again"))
+    return report
+
+
+def test_a_lost_adapter_is_reported_where_it_was_asked_for_with_what_to_say(lost):
+    said = text_of(lost)
+    assert "legal-tone cannot be loaded again on fraud-detector in dev" in said
+    assert "0 of 1 servers have it. Its calls are refused; those to the model are not." in said
+    assert "`@quartermaster unload adapter legal-tone from fraud-detector in dev`" in said
+    assert "Roll back" not in said
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [(1, "is loaded on fraud-detector in dev again"), (0, "is not to be loaded on fraud-detector in dev any more")],
+)
+def test_the_report_of_a_lost_adapter_closes_in_place(stage, mira, lost, seen, words):
+    back = Recovered(digest=NEW, environment="dev", figure=LOST.figure, seen=seen)
+    stage.house.book.append(append(stage, STREAM, back))
+    (closed,) = mira.wait(lambda: cards(mira, ROOM, f"legal-tone {words}"))
+    assert closed["ts"] == lost["ts"]
+
+
+def test_the_report_of_a_lost_adapter_closes_when_its_version_is_replaced(stage, mira, lost):
+    shares = (Share(version="1", digest=OLD, percent=100),)
+    stage.house.book.append(append(stage, STREAM, Routed(environment="dev", shares=shares, request=None, why="Back.")))
+    (closed,) = mira.wait(lambda: cards(mira, ROOM, "answers in dev no more"))
+    assert closed["ts"] == lost["ts"]

@@ -21,9 +21,13 @@ from ledger.nouns import RevertForm
 from ledger.streams.model import short
 from ledger.streams.request import Request, Status, Verdict
 from ledger.streams.watch import Fault
+from policies.decide import Policy
+from policies.rows import Rows
 from workers.models.registering import register_adapter
 from workers.reconcile import reconcile
 from workers.revert import RevertExecutor
+from workers.serving.adapters import AdapterOrders
+from workers.serving.record import Record
 
 TONE = f"{MODEL}:legal-tone@dev"
 WITH = replace(SERVING, adapters=True)
@@ -120,6 +124,19 @@ def test_production_needs_the_lead_and_a_peer_and_staging_the_lead(served):
     assert served.finish(served.approve(request)).status is Status.DONE
 
 
+def test_while_changes_are_closed_an_adapter_is_no_more_changed_in_production_than_a_version(served):
+    served.deploy("3.2.0", "production")
+    form = served.hear(f"load adapter legal-tone on {MODEL} in production").form
+    policy = served.world.policy
+    rows = policy.snapshot.rows
+    closed = tuple(replace(each, limit=each.limit.replace("change_window_closed==1 ", "")) for each in rows.rules)
+    shut = Policy(policy.snapshot.with_rows(Rows(rules=closed, links=rows.links)), policy.catalogue, "x", {})
+    facts = {"held_gpus": 0, "open_requests": 0}
+    assert policy.decide(f"user:{MIRA}", form, facts).permitted
+    refused = shut.decide(f"user:{MIRA}", form, facts)
+    assert (refused.permitted, refused.rules) == (False, ("no-change-window-adapt",))
+
+
 def test_approvers_see_the_digests_of_the_adapter_and_of_the_version_beside_it(served):
     form = served.hear(f"load adapter legal-tone on {MODEL} in dev").form
     base = served.book.model(MODEL).resolve("3.2.0").digest
@@ -201,6 +218,39 @@ def test_another_adapter_under_an_approved_name_is_found(served):
     served.smuggle(f"legal-tone@{short(served.digest)}")
     (finding,) = served.scan()
     assert finding.fault is Fault.UNEXPLAINED
+
+
+def test_an_adapter_that_was_lost_is_entered_once_and_asked_for_again_says_why(served):
+    served.load()
+    file = served.site.store.load(served.digest).path / "adapter_model.safetensors"
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    for server in served.site.alive():
+        os.kill(server.pid, signal.SIGKILL)
+    served.site.until(lambda: served.book.model(MODEL).drifts)
+    (drift,) = served.book.model(MODEL).drifts
+    assert (drift.figure, drift.expected, drift.seen, drift.environment) == ("adapter:legal-tone", 1, 0, "dev")
+    for _ in range(3):
+        served.site.ahead += 1000
+        served.site.keeper.tick()
+    assert [entry.kind for entry in served.book.store.scan()].count("model.drifted") == 1
+    assert served.unload().status is Status.DONE
+    served.site.until(lambda: not served.book.model(MODEL).drifts)
+    again = served.load()
+    assert again.status is Status.FAILED
+    assert again.why.startswith("The adapter cannot be used: adapter_model.safetensors of sha256:")
+
+
+def test_a_loss_that_was_entered_and_not_noted_is_not_entered_again(served):
+    served.load()
+    record, line = Record(served.book), AdapterOrders(served.site.folder).orders()[0].line
+    record.adapter_back(line, "legal-tone", 1)
+    for _ in range(2):
+        record.adapter_lost(line, "legal-tone", 1, 0)
+    for _ in range(2):
+        record.adapter_back(line, "legal-tone", 1)
+    kinds = [entry.kind for entry in served.book.store.scan()]
+    assert (kinds.count("model.drifted"), kinds.count("model.recovered")) == (1, 1)
 
 
 WORDS = {

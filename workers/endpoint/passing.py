@@ -20,7 +20,7 @@ from workers.endpoint.events import events
 from workers.endpoint.holders import Holder
 from workers.endpoint.metering import Meter
 from workers.endpoint.outcomes import Hearing
-from workers.endpoint.routes import Upstream
+from workers.endpoint.routes import AWAY, Upstream
 
 logger = structlog.get_logger(__name__)
 
@@ -31,7 +31,6 @@ _TOLD: Final = frozenset({400, 413, 422})
 """Statuses by which a server says that a call is wrong; others say that the server, or how it is set up, is."""
 _DONE: Final = b"data: [DONE]\n\n"
 _FAILED: Final = "The model's server failed in the middle of this call; try again."
-_AWAY: Final = "The model's server does not answer; nothing was charged. Try again in a moment."
 
 
 @dataclass(slots=True)
@@ -117,7 +116,7 @@ class Passage:
             answer = await self._client.post(url, data=data, headers=headers, allow_redirects=False)
         except aiohttp.ClientConnectorError as error:
             flight.sent = False
-            raise CallError(503, "server_away", _AWAY) from error
+            raise CallError(503, "server_away", AWAY) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise CallError(502, "server_failed", _FAILED) from error
         refused = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
@@ -158,7 +157,7 @@ async def _whole(flight: Flight, answer: aiohttp.ClientResponse) -> Response:
         flight.hear(body)
         return as_json(_renamed(flight, body), headers=_headers(flight))
     if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        raise CallError(503, "server_away", _AWAY)
+        raise CallError(503, "server_away", AWAY)
     if answer.status in _TOLD:
         raise CallError(answer.status, "refused_by_server", _said(flight, body))
     logger.warning("a server did not do what it was asked", model=flight.call.model, status=answer.status)

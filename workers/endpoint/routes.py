@@ -18,6 +18,7 @@ from typing import Final
 from workers.endpoint.calls import Served
 from workers.endpoint.errors import CallError
 
+AWAY: Final = "The model's server does not answer; nothing was charged. Try again in a moment."
 _WHOLE: Final = 100
 
 
@@ -54,9 +55,13 @@ class Routes:
         self._flying: Counter[str] = Counter()
 
     def swap(self, table: Mapping[str, tuple[Share, ...]]) -> None:
-        """Route by this table from now on; raises ValueError when the shares of a model are not a hundred in all."""
+        """Route by this table from now on; raises ValueError when the shares of a model are not a hundred in all.
+
+        A name with no shares at all is one that nobody answers for now.
+        """
         for model, shares in table.items():
-            if sum(share.percent for share in shares) != _WHOLE or any(share.percent < 0 for share in shares):
+            whole = sum(share.percent for share in shares) == _WHOLE or not shares
+            if not whole or any(share.percent < 0 for share in shares):
                 raise ValueError(f"the shares of {model} are not {_WHOLE} in all")
         self._table = MappingProxyType(dict(table))
 
@@ -68,13 +73,15 @@ class Routes:
         """Return the server that answers this key for a model: the same one as long as the shares stay.
 
         Raises:
-            CallError: 404, nothing serves that model.
+            CallError: 404, nothing serves that model; 503, what does is being started again.
         """
         shares = self._table.get(model)
         if shares is None:
             raise CallError(
                 404, "model_not_found", f"Nothing serves {model[:80]} now; GET /v1/models lists what is.", "model"
             )
+        if not shares:
+            raise CallError(503, "server_away", AWAY)
         at = int.from_bytes(hashlib.sha256(f"{model}\0{key}".encode()).digest()[:8], "big") % _WHOLE
         ends = accumulate(share.percent for share in shares)
         return next(share.upstream for share, end in zip(shares, ends, strict=True) if at < end)

@@ -26,6 +26,8 @@ from workers.endpoint.routes import Share, Upstream
 FILE: Final = "routes.json"
 """The table in the folder of served models."""
 WHOLE: Final = 100
+BETWEEN: Final = ":"
+"""What stands between a model and its adapter where callers name both: `fraud-detector:legal-tone`."""
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _PLACE: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
@@ -56,7 +58,10 @@ class Server:
 
 
 Servers = Mapping[str, tuple[Server, ...]]
-"""By `model@environment`, those that answer there; their percents are a hundred in all."""
+"""By `model@environment`, those that answer there; their percents are a hundred in all.
+
+Also by `model:adapter@environment`: with nobody where the adapter stands and no server has it now.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,8 @@ def checked(table: Table) -> Table:
             raise TableError(f"{place} is not written like fraud-detector@production")
         for server in servers:
             _server(place, server)
-        if sum(server.percent for server in servers) != WHOLE:
+        away = not servers and BETWEEN in place
+        if not away and sum(server.percent for server in servers) != WHOLE:
             raise TableError(f"{place}: the percents of its servers must be {WHOLE} in all")
     return table
 

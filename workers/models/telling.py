@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ledger.ran_told import shares_words
-from ledger.streams.model import Evaluation, Model, Registration, Routing, short
+from ledger.streams.model import Evaluation, Model, Registration, Routing, short, stretches
 from workers.models.registering import Taken
 
 Tell = Callable[[int, int], None]
@@ -92,6 +92,8 @@ def tell_model(name: str, model: Model, console: Console) -> None:
         console.print(history)
     if model.adapters:
         console.print(_adapters(model))
+    if model.adapted:
+        console.print(_beside(model))
 
 
 def _adapters(model: Model) -> Table:
@@ -105,6 +107,19 @@ def _adapters(model: Model) -> Table:
                 f"{e} ({short(base)})" for (e, base), there in standing.items() for a in there if a.adapter == name
             )
             table.add_row(name, short(known.digest), size_words(known.size), ", ".join(where))
+    return table
+
+
+def _beside(model: Model) -> Table:
+    """Every adapter that answered, beside which version, and from when to when."""
+    table = Table(title="What answered beside it", title_justify="left")
+    for head in ("environment", "since", "until", "adapter", "beside", "by"):
+        table.add_column(head, overflow="fold", min_width=len("(0123456789ab)") if head == "adapter" else None)
+    versions = {each.digest: each.version for each in model.registered}
+    for each in stretches(model.routings, model.adapted):
+        adapter, until = each.loading, _time(each.end.at) if each.end is not None else "now"
+        named, beside = f"{adapter.adapter}\n({short(adapter.digest)})", versions[adapter.base]
+        table.add_row(adapter.environment, _time(each.since), until, named, beside, f"REQ-{adapter.request}")
     return table
 
 

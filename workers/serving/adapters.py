@@ -6,7 +6,7 @@ its own again. On a server it is called by name and digest, so that other bytes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,9 +16,6 @@ from ledger.streams.model import WHOLE, short
 from workers.endpoint import table
 from workers.serving.orders import Files, Line, parsed
 from workers.serving.shares import scaled
-
-BETWEEN: Final = ":"
-"""What stands between a model and its adapter where callers name both: `fraud-detector:legal-tone`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +49,18 @@ class AdapterOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterState:
-    """How far the keeper is with the order of the same key and generation; `why` says what is wrong, for people."""
+    """How far the keeper is with the order of the same key and generation.
+
+    Args:
+        why: what is wrong, for people; it was never done then.
+        lost: why a server cannot be given again what it had; empty as long as each can, and once each has it.
+    """
 
     key: str
     generation: int
     done: bool = False
     why: str = ""
+    lost: str = ""
 
 
 _ORDER: Final = TypeAdapter(AdapterOrder)
@@ -126,22 +129,39 @@ def next_state(
     return replace(state, why=next(iter(faults), ""))
 
 
-def with_adapters(routes: table.Servers, ready: Mapping[str, Mapping[str, str]]) -> table.Servers:
+def next_lost(
+    order: AdapterOrder, state: AdapterState, stands: bool, has: Iterable[Mapping[str, str]], faults: Iterable[str]
+) -> AdapterState:
+    """Return whether a loaded adapter is lost now.
+
+    Args:
+        stands: whether it is to be beside its version by this order.
+        has: what each ready server of its line has, path by name.
+        faults: what went wrong with it on these servers.
+    """
+    servers = list(has)
+    if not stands or (servers and all(order.served in each for each in servers)):
+        return replace(state, lost="")
+    return replace(state, lost=state.lost or next(iter(faults), ""))
+
+
+def with_adapters(
+    routes: table.Servers, ready: Mapping[str, Mapping[str, str]], stand: Mapping[tuple[str, str], Collection[str]]
+) -> table.Servers:
     """Return the routes of models, and beside them one for each adapter: to the servers that answer and have it.
 
     Args:
         ready: by url of a server, the adapters it has by what callers name them, and what it calls them.
+        stand: by place and digest, the adapters that were loaded beside that version; who has none of them now will
+            have them again, so that their callers are told to come back.
     """
-    models = {place: rows for place, rows in routes.items() if BETWEEN not in place}
+    models = {place: rows for place, rows in routes.items() if table.BETWEEN not in place}
     beside: dict[str, tuple[table.Server, ...]] = {}
     for place, rows in models.items():
         model, _, environment = place.partition("@")
-        for name in sorted({name for row in rows for name in ready.get(row.url, {})}):
-            having = [
-                replace(row, served=ready[row.url][name])
-                for row in rows
-                if row.percent and name in ready.get(row.url, {})
-            ]
-            if having:
-                beside[f"{model}{BETWEEN}{name}@{environment}"] = scaled(having, WHOLE)
+        answer = [row for row in rows if row.percent]
+        names = {name for row in answer for name in (*ready.get(row.url, ()), *stand.get((place, row.digest), ()))}
+        for name in sorted(names):
+            having = [replace(row, served=ready[row.url][name]) for row in answer if name in ready.get(row.url, {})]
+            beside[f"{model}{table.BETWEEN}{name}@{environment}"] = scaled(having, WHOLE) if having else ()
     return {**models, **beside}

@@ -14,7 +14,6 @@ from ledger.streams.model import Share
 from workers.endpoint import table
 from workers.models.errors import WeightsError
 from workers.serving import draining
-from workers.serving.adapters import BETWEEN
 from workers.serving.asking import idle
 from workers.serving.checking import look
 from workers.serving.jobs import Jobs
@@ -87,7 +86,7 @@ class Fleet:
         """
 
         def again(routes: table.Servers) -> table.Servers:
-            models = {place: rows for place, rows in routes.items() if BETWEEN not in place}
+            models = {place: rows for place, rows in routes.items() if table.BETWEEN not in place}
             return beside({place: self.rows(view, place, shares_of(rows), rows) for place, rows in models.items()})
 
         view.table = table.write_table(self.routes, again)

@@ -71,7 +71,7 @@ class Keeper:
     def __init__(self, place: Place, fleet: Fleet, jobs: Jobs) -> None:
         self._at, self._fleet, self._jobs = place, fleet, jobs
         self._orders = Orders(place.folder)
-        self._fitting = Fitting(place.folder, jobs, place.nudge)
+        self._fitting = Fitting(place.folder, jobs, place.nudge, place.record)
 
     def run(self, stop: threading.Event) -> None:
         """Keep until `stop` is set; a tick that fails is logged, and the next one tries again."""
@@ -91,6 +91,7 @@ class Keeper:
         for order in view.live():
             _alone(order.line.name, partial(self._fleet.start, order, view))
         _alone("adapters", partial(self._fitting.look, now, self._fleet.all()))
+        _alone("lost adapters", self._fitting.report)
         _alone("route", partial(self._fleet.route, view, self._fitting.routes))
         self._fleet.tend(view)
         _alone("figures", partial(self._watch, view))

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ledger.streams.model import Drifted, Model
+from ledger.streams.model import ADAPTER, Drifted, Model
 from workers.endpoint.counters import Hour
 from workers.serving.drift import LIMITS
 from workers.serving.figures import Buckets, quantile
@@ -211,6 +211,8 @@ def _times(buckets: Buckets) -> tuple[float, float] | None:
 
 def words(drift: Drifted) -> str:
     """Return what drifted, in words: `time to the first token 900 ms, 120 ms expected`."""
+    if drift.figure.startswith(ADAPTER):
+        return f"adapter {drift.figure.removeprefix(ADAPTER)} on {drift.seen:,} of {drift.expected:,} servers"
     limit = LIMITS.get(drift.figure)
     name, unit = (limit.words, limit.unit) if limit is not None else (drift.figure, "")
     return f"{name} {drift.seen:,} {unit}, {drift.expected:,} {unit} expected"

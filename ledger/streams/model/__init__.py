@@ -6,7 +6,9 @@ is the digest of its weights. What ran at a time is the newest `Routed` of an en
 
 from __future__ import annotations
 
+from ledger.streams.model.beside import Stretch, stretches
 from ledger.streams.model.entries import (
+    ADAPTER,
     DIGEST,
     ENTRIES,
     LATEST,
@@ -25,14 +27,16 @@ from ledger.streams.model.entries import (
     short,
 )
 from ledger.streams.model.fold import evolve
-from ledger.streams.model.state import Evaluation, Model, Registration, Routing
+from ledger.streams.model.state import Adaptation, Evaluation, Model, Registration, Routing
 
 __all__ = [
+    "ADAPTER",
     "DIGEST",
     "ENTRIES",
     "LATEST",
     "VERSION",
     "WHOLE",
+    "Adaptation",
     "Adapted",
     "AdapterRegistered",
     "Drifted",
@@ -47,6 +51,8 @@ __all__ = [
     "Routed",
     "Routing",
     "Share",
+    "Stretch",
     "evolve",
     "short",
+    "stretches",
 ]

@@ -15,6 +15,8 @@ VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,63}", re.ASCII)
 LATEST: Final = "latest"
 """The newest version by its registration; no version is called so."""
 WHOLE: Final = 100
+ADAPTER: Final = "adapter:"
+"""What the figure begins with that counts the servers of a version which have an adapter; the adapter's name follows."""
 _SHORT: Final = slice(7, 19)
 
 

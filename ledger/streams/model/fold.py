@@ -20,7 +20,7 @@ from ledger.streams.model.entries import (
     Registered,
     Routed,
 )
-from ledger.streams.model.state import Evaluation, Model, Registration, Routing
+from ledger.streams.model.state import Adaptation, Evaluation, Model, Registration, Routing
 
 
 def evolve(state: Model | None, entry: Entry, place: Place) -> Model:
@@ -35,7 +35,7 @@ def evolve(state: Model | None, entry: Entry, place: Place) -> Model:
     elif isinstance(entry, AdapterRegistered):
         after = _adapter_registered(model, entry, place)
     elif isinstance(entry, Adapted):
-        after = _adapted(model, entry)
+        after = _adapted(model, entry, place)
     elif isinstance(entry, Profiled | Drifted | Recovered):
         after = _watched(model, entry)
     else:
@@ -74,15 +74,7 @@ def _routed(model: Model, entry: Routed, place: Place) -> Model:
         require(entry.shares in [each.shares for each in before], "without a request the way leads back alone")
     else:
         _require_passed(model, {each.digest for routing in before for each in routing.shares}, digests)
-    new = Routing(
-        environment=entry.environment,
-        shares=entry.shares,
-        request=entry.request,
-        why=entry.why,
-        at=place.at,
-        seq=place.seq,
-    )
-    return replace(model, routings=(*model.routings, new))
+    return replace(model, routings=(*model.routings, Routing.of(entry, place.at, place.seq)))
 
 
 def _require_passed(model: Model, served: set[str], digests: list[str]) -> None:
@@ -117,7 +109,7 @@ def _adapter_registered(model: Model, entry: AdapterRegistered, place: Place) ->
     return replace(model, adapters=(*model.adapters, new))
 
 
-def _adapted(model: Model, entry: Adapted) -> Model:
+def _adapted(model: Model, entry: Adapted, place: Place) -> Model:
     """One adapter of a name stands beside a version at a time, and what is taken away stood there."""
     require(model.knows_adapter(entry.adapter, entry.digest), "that adapter is not registered")
     standing = {each.adapter: each.digest for each in model.loaded(entry.environment, entry.base)}
@@ -128,7 +120,7 @@ def _adapted(model: Model, entry: Adapted) -> Model:
         require(entry.adapter not in standing, "an adapter of that name is loaded already")
     else:
         require(standing.get(entry.adapter) == entry.digest, "that adapter is not loaded")
-    return replace(model, adapted=(*model.adapted, entry))
+    return replace(model, adapted=(*model.adapted, Adaptation.of(entry, place.at, place.seq)))
 
 
 def _require_weights(model: Model, digest: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ledger.streams.model.entries import LATEST, Adapted, Drifted, Evaluated, Profiled, Share
+from ledger.streams.model.entries import LATEST, Adapted, Drifted, Evaluated, Profiled, Routed, Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,52 @@ class Routing:
     at: datetime
     seq: int
 
+    @classmethod
+    def of(cls, entry: Routed, at: datetime, seq: int) -> Routing:
+        """Return what an entry says, with its time and its place."""
+        return cls(
+            environment=entry.environment, shares=entry.shares, request=entry.request, why=entry.why, at=at, seq=seq
+        )
+
     @property
     def whole(self) -> Share | None:
         """The version that answers every call, None while several share them."""
         return self.shares[0] if len(self.shares) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """An adapter that stands beside the version `base` in an environment from `at` on, or, not `loaded`, does so no more.
+
+    Args:
+        digest: of the adapter.
+        base: digest of the version's weights.
+        request: the change that ordered it.
+        seq: the entry that says so.
+    """
+
+    environment: str
+    adapter: str
+    digest: str
+    base: str
+    loaded: bool
+    request: int
+    at: datetime
+    seq: int
+
+    @classmethod
+    def of(cls, entry: Adapted, at: datetime, seq: int) -> Adaptation:
+        """Return what an entry says, with its time and its place."""
+        return cls(
+            environment=entry.environment,
+            adapter=entry.adapter,
+            digest=entry.digest,
+            base=entry.base,
+            loaded=entry.loaded,
+            request=entry.request,
+            at=at,
+            seq=seq,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +107,7 @@ class Model:
     """Those that stand."""
     adapters: tuple[Registration, ...] = ()
     """What each name of an adapter meant, its name as the version."""
-    adapted: tuple[Adapted, ...] = ()
+    adapted: tuple[Adaptation, ...] = ()
     """Every adapter that was loaded or taken away."""
 
     @property
@@ -95,7 +137,7 @@ class Model:
         """Whether this name means, or once meant, the adapter with this digest."""
         return any((each.version, each.digest) == (name, digest) for each in self.adapters)
 
-    def loaded(self, environment: str, base: str) -> tuple[Adapted, ...]:
+    def loaded(self, environment: str, base: str) -> tuple[Adaptation, ...]:
         """Return the adapters that stand beside a version in an environment."""
         there = (each for each in self.adapted if (each.environment, each.base) == (environment, base))
         newest = {each.adapter: each for each in there}

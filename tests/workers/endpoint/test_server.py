@@ -117,6 +117,17 @@ def test_an_adapter_of_a_model_that_the_key_is_not_for_is_refused(site):
     assert site.chat("hello ok", model="other:x").status_code == 403
 
 
+def test_an_adapter_whose_server_is_started_again_is_asked_for_again_as_its_model_is(site):
+    with_adapter(site)
+    site.routes.swap({"churn": (Share(upstream=site.at("http://127.0.0.1:9"), percent=100),), "churn:legal-tone": ()})
+    answers = [site.chat("hello ok", model=model) for model in ("churn", "churn:legal-tone")]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert said(answers[0]) == said(answers[1])
+    assert said(answers[1])["message"].endswith("Try again in a moment.")
+    assert site.used() == 0
+    assert "churn:legal-tone" in site.http.get("/v1/models").text
+
+
 def test_an_adapter_that_is_not_loaded_is_named_as_such(site):
     with_adapter(site)
     answer = site.chat("hello ok", model="churn:tone")

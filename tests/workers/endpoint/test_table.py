@@ -76,6 +76,14 @@ def test_it_becomes_the_routes_of_the_endpoint():
     assert routes.choose("embedder@dev", "a key").served.routes == {Route.EMBEDDINGS}
 
 
+def test_an_adapter_may_be_without_a_server_and_a_model_may_not(tmp_path):
+    path, tone = tmp_path / "routes.json", "fraud-detector:legal-tone@production"
+    write_table(path, lambda _: {PLACE: (SERVER,), tone: ()})
+    assert read_table(path).routes[tone] == ()
+    with pytest.raises(TableError, match="100 in all"):
+        write_table(path, lambda routes: {**routes, PLACE: ()})
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

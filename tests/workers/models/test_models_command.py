@@ -109,6 +109,7 @@ def tale(home):
     """A deployment an hour ago, as the ledger's own time counts."""
     time = Hand(now=utc_now() + timedelta(hours=1))
     tale = Deployed(open_sqlite(home / "ledger.sqlite3", clock=time))
+    tale.time = time
     tale.register("3.2.1", "a")
     tale.number = tale.deploy("3.2.1")
     tale.at = time() + timedelta(seconds=1)
@@ -150,6 +151,70 @@ def test_a_bundle_answers_offline_against_the_key_from_outside(run, tale, home, 
     alone = CliRunner().invoke(ledger_app, ["ran", moment(tale), "--bundle", str(out), "--key", key])
     assert alone.exit_code == 0, alone.output
     assert "3.2.1 (aaaaaaaaaaaa)" in alone.output
+
+
+@pytest.fixture
+def adapted(tale):
+    """Beside the version an adapter for an hour, and another one from then on."""
+    tale.register_adapter("legal-tone", "c")
+    tale.register_adapter("brief", "d")
+    tale.loads = tale.adapt(tale.adapter_form("legal-tone", "3.2.1"))
+    tale.at = tale.time() + timedelta(seconds=1)
+    tale.time.pass_time(hours=1)
+    tale.unloads = tale.adapt(tale.adapter_form("legal-tone", "3.2.1", load=False))
+    tale.adapt(tale.adapter_form("brief", "3.2.1"))
+    return tale
+
+
+def test_the_adapters_of_a_time_are_told_with_their_bytes_their_requests_and_their_proofs(run, adapted):
+    said = run("at", moment(adapted))
+    people = "asked by U01MIRA, approved by U08RAVI"
+    assert "with adapter legal-tone (cccccccccccc) since" in said
+    assert f"UTC, by REQ-{adapted.loads}, {people}" in said
+    assert f"UTC, unloaded by REQ-{adapted.unloads}, {people}" in said
+    assert "brief" not in said
+    (ran,) = json.loads(run("at", moment(adapted), "--json"))["ran"]
+    (adapter,) = ran["adapters"]
+    assert (adapter["digest"], adapter["base"]) == ("sha256:" + "c" * 64, ran["shares"][0]["digest"])
+    assert (adapter["loaded"]["request"], adapter["ended"]["request"]) == (
+        f"REQ-{adapted.loads}",
+        f"REQ-{adapted.unloads}",
+    )
+    assert adapter["since"] < adapter["until"]
+    for proof in (adapter["loaded"]["proof"], adapter["ended"]["proof"]):
+        siblings = [bytes.fromhex(each) for each in proof["inclusion_proof"]]
+        leaf, root = bytes.fromhex(proof["leaf_hash"]), bytes.fromhex(proof["root_hash"])
+        verify_inclusion(leaf, proof["entry"], proof["tree_size"], siblings, root)
+
+
+def test_a_version_that_left_and_came_back_is_told_with_the_adapter_it_has_again(run, adapted):
+    adapted.register("3.3.0", "b")
+    adapted.time.pass_time(hours=1)
+    adapted.deploy("3.3.0")
+    adapted.at = adapted.time() + timedelta(seconds=1)
+    adapted.time.pass_time(hours=1)
+    assert "adapter" not in run("at", moment(adapted))
+    adapted.deploy("3.2.1", rollback=True)
+    adapted.at = adapted.time() + timedelta(seconds=1)
+    said = run("at", moment(adapted))
+    assert "with adapter brief (dddddddddddd) since" in said
+    assert "when its version came back; loaded" in said
+    assert "still loaded" in said
+    shown = run("show", "fraud-detector")
+    assert "What answered beside it" in shown
+    assert [shown.count(each) for each in ("(cccccccccccc)", "(dddddddddddd)")] == [1, 2]
+
+
+def test_a_bundle_names_adapters_offline(run, adapted, home, tmp_path):
+    out = tmp_path / "all.zip"
+    assert CliRunner().invoke(ledger_app, ["export", str(out)], env={"QM_HOME": str(home)}).exit_code == 0
+    key = adapted.book.genesis().checkpoint_key
+    alone = CliRunner().invoke(
+        ledger_app, ["ran", f"{adapted.time():%Y-%m-%dT%H:%M:%S.%f}", "--bundle", str(out), "--key", key]
+    )
+    assert alone.exit_code == 0, alone.output
+    assert "with adapter brief (dddddddddddd)" in alone.output
+    assert "not ended yet where this bundle ends" in alone.output
 
 
 def altered(bundle, to):

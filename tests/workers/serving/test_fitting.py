@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from serving_site import SERVING, tensors
 
+from ledger.errors import BusyError
 from workers.serving.adapters import AdapterOrder, AdapterOrders
 from workers.serving.asking import adapters
+from workers.serving.fitting import LONGEST_S
 from workers.serving.orders import Phase, Strategy
 
 PLACE, TONE = "fraud-detector@production", "fraud-detector:legal-tone@production"
@@ -93,6 +98,20 @@ def test_nobody_is_sent_to_an_adapter_that_its_server_does_not_have_yet(site):
     site.until(lambda: state(site, made).done)
     kill(site)
     assert (site.rows(TONE), len(site.rows())) == ((), 1)
+
+
+def test_an_adapter_is_named_as_away_while_its_server_is_started_again_and_not_before_it_was_loaded(site):
+    made = put(site, serving(site))
+    site.keeper.tick()
+    assert (TONE in site.table().routes) is state(site, made).done
+    site.until(lambda: state(site, made).done)
+    kill(site)
+    assert site.table().routes[TONE] == ()
+    site.new_keeper().tick()
+    assert TONE in site.table().routes
+    AdapterOrders(site.folder).put(replace(made, wanted=False))
+    site.keeper.tick()
+    assert TONE not in site.table().routes
 
 
 def test_another_keeper_finds_the_adapters_that_are_loaded(site):
@@ -197,4 +216,107 @@ def test_another_adapter_under_the_name_of_an_ordered_one_is_sent_nobody(site):
     headers = {"authorization": f"Bearer {server.key}"}
     httpx.post(f"{server.url}/v1/load_lora_adapter", json=body, headers=headers).raise_for_status()
     site.keeper.tick()
+    assert site.rows(TONE) == ()
+
+
+def spoil(site, digest):
+    """Change a byte of an adapter in the store, and return what mends it."""
+    file = site.store.load(digest).path / "adapter_model.safetensors"
+    right = file.read_bytes()
+    file.chmod(0o644)
+    file.write_bytes(right[:-1] + b"!")
+    return lambda: file.write_bytes(right)
+
+
+@pytest.fixture
+def lost(site):
+    """An adapter that was loaded, whose bytes are changed, and whose server was started again."""
+    order = serving(site)
+    made = put(site, order)
+    site.until(lambda: state(site, made).done)
+    mend = spoil(site, made.digest)
+    kill(site)
+    site.until(lambda: site.record.lost)
+    return SimpleNamespace(order=order, made=made, mend=mend)
+
+
+def test_an_adapter_that_cannot_be_loaded_again_is_reported_once(site, lost):
+    for _ in range(5):
+        site.ahead += LONGEST_S
+        site.keeper.tick()
+    site.new_keeper()
+    for _ in range(5):
+        site.keeper.tick()
+        time.sleep(0.05)
+    assert site.record.lost == [("fraud-detector@production", "legal-tone", 1, 0)]
+    assert state(site, lost.made).lost.startswith("The adapter cannot be used: adapter_model.safetensors of sha256:")
+    assert state(site, lost.made).done
+    assert site.record.found == []
+
+
+def test_who_asks_for_a_lost_adapter_is_not_told_to_come_back(site, lost):
+    site.keeper.tick()
     assert TONE not in site.table().routes
+
+
+def test_an_adapter_that_is_mended_is_loaded_and_reported_as_back(site, lost):
+    lost.mend()
+    site.ahead += LONGEST_S
+    site.until(lambda: site.record.found)
+    assert site.record.found == [("fraud-detector@production", "legal-tone", 1)]
+    assert loaded(site) == [[lost.made.served]]
+    site.until(lambda: site.rows(TONE))
+
+
+def test_a_lost_adapter_that_is_unloaded_is_missing_no_more(site, lost):
+    off = put(site, lost.order, "c", digest=lost.made.digest, load=False, at=lost.made.at + 1)
+    site.until(lambda: state(site, off).done)
+    site.until(lambda: site.record.found)
+    assert site.record.found == [("fraud-detector@production", "legal-tone", 0)]
+
+
+def test_what_the_ledger_did_not_take_is_reported_at_the_next_look(site):
+    made = put(site, serving(site))
+    site.until(lambda: state(site, made).done)
+    spoil(site, made.digest)
+    site.record.fails = BusyError()
+    kill(site)
+    site.until(lambda: site.alive() and all(server.ready for server in site.servers()))
+    for _ in range(20):
+        site.keeper.tick()
+        time.sleep(0.05)
+    assert (site.record.lost, state(site, made).lost) == ([], "")
+    site.record.fails = None
+    site.until(lambda: site.record.lost)
+
+
+def test_it_is_tried_again_ever_more_rarely(site, lost):
+    tries = []
+    change = site.keeper._jobs.adapter
+
+    def counted(*order, **how):
+        found = change(*order, **how)
+        if found is not None:
+            tries.append(site.ahead)
+        return found
+
+    site.keeper._jobs.adapter = counted
+    for _ in range(200):
+        site.ahead += 1
+        site.keeper.tick()
+        time.sleep(0.01)
+    assert 2 <= len(tries) <= 5  # after 10 s, 20 s more, 40 s more, 80 s more
+    gaps = [after - before for before, after in itertools.pairwise(tries)]
+    assert all(longer > 1.5 * gap for gap, longer in itertools.pairwise(gaps))
+
+
+def test_a_new_order_is_tried_at_once_whatever_happened_to_the_one_before(site):
+    order, digest = serving(site), adapter(site)
+    mend = spoil(site, digest)
+    made = put(site, order, digest=digest)
+    site.until(lambda: state(site, made).why)
+    AdapterOrders(site.folder).put(replace(made, wanted=False))
+    mend()
+    again = put(site, order, "c", digest=digest)
+    site.until(lambda: state(site, again).done or state(site, again).why)
+    assert state(site, again).done

@@ -16,7 +16,7 @@ from workers.endpoint.counters import Hour
 from workers.models.cli import app
 from workers.serving.figures import Reading, Window
 from workers.serving.samples import FILE, Samples, Source, Span
-from workers.serving.top import NOTHING, lines_of, table, tokens_by_team
+from workers.serving.top import NOTHING, lines_of, table, tokens_by_team, words
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 NEW, OLD = ("sha256:" + each * 64 for each in "ab")
@@ -106,3 +106,8 @@ def test_the_command_looks_once_where_nobody_watches_and_speaks_json(tmp_path):
     told = json.loads(CliRunner().invoke(app, ["top", "--dir", str(tmp_path), "--json"]).output)
     (line,) = told["versions"]
     assert (line["version"], line["running"], line["finished"], line["percent"]) == ("3.2.1", 3, 5, 0)
+
+
+def test_an_adapter_that_servers_lost_is_said_by_their_number():
+    lost = Drifted(digest=NEW, environment="production", figure="adapter:legal-tone", expected=2, seen=1)
+    assert words(lost) == "adapter legal-tone on 1 of 2 servers"
