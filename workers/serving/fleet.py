@@ -54,6 +54,11 @@ class Fleet:
         """Return every server that is noted and not being ended."""
         return tuple(server for server in self._known.values() if server.name not in self._ending)
 
+    def last_seen(self) -> int:
+        """Return the largest version of the route table that an endpoint noted, or that a server waits for."""
+        noted = [endpoint.version for endpoint in draining.endpoints(self._endpoints)]
+        return max(noted + [server.left or 0 for server in self._known.values()], default=0)
+
     def look(self, now: float, ready_s: float) -> None:
         """Look at every server, side by side."""
         before = [server for server in self._known.values() if server.name not in self._ending]
@@ -72,12 +77,12 @@ class Fleet:
         if order.strategy is Strategy.ROLLING and self._leaving(order, view):
             return
         for number in range(view.wanted.get(order.line, 0)):
-            fresh = _fresh(order, number)
-            known = self._known.get(fresh.name)
+            new = fresh(order, number)
+            known = self._known.get(new.name)
             if known is None:
-                self._start(fresh, view.now)
+                self._start(new, view.now)
             elif known.name not in self._ending and not known.pid and view.now >= known.again:
-                self._start(replace(fresh, deaths=known.deaths, begun=known.begun), view.now)
+                self._start(replace(new, deaths=known.deaths, begun=known.begun), view.now)
 
     def route(self, view: View, beside: Callable[[table.Servers], table.Servers]) -> None:
         """Let the route table name the servers that are ready now, each version with the calls that it has.
@@ -163,7 +168,7 @@ class Fleet:
             logger.info("a server was ended", server=server.name)
 
 
-def _fresh(order: Order, number: int) -> Server:
+def fresh(order: Order, number: int) -> Server:
     """Return a server of an order as it is before it was ever started."""
     return Server(
         line=order.line,

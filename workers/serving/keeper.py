@@ -31,6 +31,7 @@ from workers.serving.fleet import Fleet
 from workers.serving.jobs import Jobs
 from workers.serving.orders import BEAT, Order, Orders, Phase, Result, State
 from workers.serving.record import Record
+from workers.serving.restoring import Restoring
 from workers.serving.shares import shares_of
 from workers.serving.steps import Seen, next_state, way_back
 from workers.serving.view import View
@@ -72,6 +73,7 @@ class Keeper:
         self._at, self._fleet, self._jobs = place, fleet, jobs
         self._orders = Orders(place.folder)
         self._fitting = Fitting(place.folder, jobs, place.nudge)
+        self._restoring = Restoring(fleet, self._orders, place.record, place.alone_on, self._fitting.routes)
 
     def run(self, stop: threading.Event) -> None:
         """Keep until `stop` is set; a tick that fails is logged, and the next one tries again."""
@@ -108,7 +110,7 @@ class Keeper:
     def _view(self, now: float) -> View:
         orders = {order.key: order for order in self._orders.orders()}
         states = {key: self._orders.state(order) for key, order in orders.items()}
-        rows = table.read_table(self._fleet.routes)
+        rows = self._restoring.read(orders, states)
         return View(now=now, ready_s=self._at.ready_s, table=rows, orders=orders, states=states)
 
     def _step(self, view: View, order: Order) -> None:
