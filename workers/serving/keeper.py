@@ -24,7 +24,7 @@ import structlog
 from ledger.errors import LedgerError
 from workers.durable import write_whole
 from workers.endpoint import table
-from workers.errors import WorkerError
+from workers.errors import BackendError, WorkerError
 from workers.serving.evaluating import suite_digest
 from workers.serving.fitting import Fitting
 from workers.serving.fleet import Fleet
@@ -33,9 +33,9 @@ from workers.serving.orders import BEAT, Order, Orders, Phase, Result, State
 from workers.serving.record import Record
 from workers.serving.restoring import Restoring
 from workers.serving.shares import shares_of
-from workers.serving.steps import Seen, next_state, way_back
+from workers.serving.steps import Seen, Tried, next_state, way_back
 from workers.serving.view import View
-from workers.serving.watching import Watching
+from workers.serving.watching import OutcomesOf, Watching
 
 logger = structlog.get_logger(__name__)
 
@@ -52,6 +52,7 @@ class Place:
         nudge: asks a worker to attend to a request.
         alone_on: lets nobody else change what answers for a resource meanwhile.
         ready_s: how long a server may take to be healthy.
+        outcomes: what became of the calls of a version.
         watching: reads the servers' figures; None for nobody.
         clock: seconds since the epoch.
     """
@@ -62,6 +63,7 @@ class Place:
     nudge: Callable[[int], None]
     alone_on: Callable[[str], AbstractContextManager[None]]
     ready_s: float
+    outcomes: OutcomesOf
     watching: Watching | None = None
     clock: Callable[[], float] = time.time
 
@@ -134,7 +136,21 @@ class Keeper:
         phase = view.states[order.key].phase if order.wanted else Phase.OVER
         if phase is Phase.LOADING:
             return replace(seen, weights=self._weights(order))
+        if phase is Phase.SERVING and view.on_trial(order):
+            return replace(seen, tried=self._tried(view, order))
         return replace(seen, evaluation=self._evaluation(view, order)) if phase is Phase.EVALUATING else seen
+
+    def _tried(self, view: View, order: Order) -> Tried | None:
+        """Return how its callers fared, or the keeper's own call where there were none; None when nobody can say."""
+        try:
+            found = self._at.outcomes(order.line.place, order.line.digest, view.states[order.key].since, view.now)
+        except BackendError as error:
+            logger.warning("nobody can say what became of calls; the version before is kept", detail=error.detail)
+            return None
+        if found.calls > found.refused:
+            return Tried(calls=found.calls - found.refused, failed=found.failed)
+        ready = next((server for server in self._fleet.of(order.line) if server.ready), None)
+        return None if ready is None else Tried(answered=self._jobs.answers(ready, view.now))
 
     def _weights(self, order: Order) -> str | None:
         """Return None while every byte is read, empty once all are right or a server has them, else what is wrong."""

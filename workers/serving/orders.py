@@ -136,6 +136,7 @@ class State:
         done, of: cases that were asked, while it is evaluated; servers that are ready, while they are started.
         result: of the evaluation, None where it has none.
         why: what is wrong, in a sentence for people.
+        proved: whether it was seen to answer since it was switched to, once that was asked.
     """
 
     key: str
@@ -146,6 +147,7 @@ class State:
     of: int = 0
     result: Result | None = None
     why: str = ""
+    proved: bool = False
 
 
 T = TypeVar("T")
