@@ -38,6 +38,9 @@ SERVING = Serving(
 )
 
 
+SERVING_LINE = Line(model="fraud-detector", environment="production", digest="sha256:" + "a" * 64)
+
+
 def tensors(seed):
     """Return the bytes of a safetensors file that differ by `seed`."""
     body = f"weights of {seed}".encode()
@@ -88,7 +91,7 @@ class ServingSite:
         self.orders, self.record, self.nudged = Orders(self.folder), record or Noted(), []
         self.nudge, self.alone_on = self.nudged.append, alone_on or _alone
         self.ready_s, self.ahead, self.port, self.command = ready_s, 0.0, free_port, STANDIN
-        self.outcomes = lambda *_: Outcomes()
+        self.outcomes, self.watching = lambda *_: Outcomes(), None
         self.keepers = []
         self.keeper = self.new_keeper()
 
@@ -102,6 +105,7 @@ class ServingSite:
             alone_on=self.alone_on,
             ready_s=self.ready_s,
             outcomes=lambda *about: self.outcomes(*about),  # noqa: PLW0108 a test may change it
+            watching=self.watching,
             clock=lambda: time.time() + self.ahead,
         )
         self.keeper = open_keeper(place, launcher(self.command), port=lambda: self.port())  # noqa: PLW0108 a test may change it

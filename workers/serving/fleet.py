@@ -16,7 +16,7 @@ from workers.models.errors import WeightsError
 from workers.serving import draining
 from workers.serving.adapters import BETWEEN
 from workers.serving.asking import idle
-from workers.serving.checking import look
+from workers.serving.checking import ended, look
 from workers.serving.jobs import Jobs
 from workers.serving.orders import ROUTES, Line, Order, Strategy
 from workers.serving.servers import Server, Servers
@@ -26,7 +26,6 @@ from workers.serving.view import View, ready_at
 logger = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 8
-_AGAIN_S: Final = 2.0
 
 
 class Fleet:
@@ -82,7 +81,7 @@ class Fleet:
             if known is None:
                 self._start(new, view.now)
             elif known.name not in self._ending and not known.pid and view.now >= known.again:
-                self._start(replace(new, deaths=known.deaths, begun=known.begun), view.now)
+                self._start(_again(new, known), view.now)
 
     def route(self, view: View, beside: Callable[[table.Servers], table.Servers]) -> None:
         """Let the route table name the servers that are ready now, each version with the calls that it has.
@@ -133,7 +132,7 @@ class Fleet:
         except (OSError, WeightsError) as error:
             why = error.strerror if isinstance(error, OSError) else error.detail
             words = f"Its server cannot be started: {why}."
-            self._note(replace(server, deaths=server.deaths + 1, again=now + _AGAIN_S, why=words))
+            self._note(ended(server, now, words))
         else:
             logger.info("a server was started", server=server.name, port=self._known[server.name].port)
 
@@ -166,6 +165,11 @@ class Fleet:
             del self._known[server.name]
             self._idle.pop(server.name, None)
             logger.info("a server was ended", server=server.name)
+
+
+def _again(new: Server, known: Server) -> Server:
+    """Return a server as it is started anew, with what is remembered of how it ended."""
+    return replace(new, deaths=known.deaths, failing_since=known.failing_since, why=known.why, begun=known.begun)
 
 
 def fresh(order: Order, number: int) -> Server:
