@@ -120,7 +120,7 @@ def write_table(path: Path, change: Callable[[Servers], Servers]) -> Table:
         after = checked(replace(before, routes=dict(change(before.routes))))
         if after != before:
             after = replace(after, version=before.version + 1)
-            write_whole(path, table_bytes(after), mode=0o600)
+            _put(path, after)
         _note(lock, after.version)
         return after
 
@@ -139,9 +139,13 @@ def write_anew(path: Path, routes: Servers, *, above: int) -> Table:
             if (found := read_table(path)).version:
                 return found
         after = checked(Table(version=max(above, _written(path)) + 1, routes=dict(routes)))
-        write_whole(path, table_bytes(after), mode=0o600)
+        _put(path, after)
         _note(lock, after.version)
         return after
+
+
+def _put(path: Path, table: Table) -> None:
+    write_whole(path, table_bytes(table), mode=0o600)
 
 
 def table_bytes(table: Table) -> bytes:

@@ -30,6 +30,7 @@ from workers.serving.fitting import Fitting
 from workers.serving.fleet import Fleet
 from workers.serving.jobs import Jobs
 from workers.serving.orders import BEAT, Order, Orders, Phase, Result, State
+from workers.serving.pruning import forgettable
 from workers.serving.record import Record
 from workers.serving.restoring import Restoring
 from workers.serving.shares import shares_of
@@ -40,6 +41,8 @@ from workers.serving.watching import OutcomesOf, Watching
 logger = structlog.get_logger(__name__)
 
 TICK_S: Final = 0.5
+PRUNE_S: Final = 3600.0
+"""How often it is looked for orders to forget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Keeper:
         self._at, self._fleet, self._jobs = place, fleet, jobs
         self._orders = Orders(place.folder)
         self._fitting = Fitting(place.folder, jobs, place.nudge)
+        self._pruned = 0.0
         self._restoring = Restoring(fleet, self._orders, place.record, place.alone_on, self._fitting.routes)
 
     def run(self, stop: threading.Event) -> None:
@@ -97,12 +101,27 @@ class Keeper:
         _alone("adapters", partial(self._fitting.look, now, self._fleet.all()))
         _alone("route", partial(self._fleet.route, view, self._fitting.routes))
         self._fleet.tend(view)
+        _alone("pruning", partial(self._prune, view))
         _alone("figures", partial(self._watch, view))
 
     def end_all(self) -> None:
         """End every server; the next keeper starts again what is still ordered."""
         self._jobs.end()
         self._fleet.end_all()
+
+    def _prune(self, view: View) -> None:
+        """Now and then, forget the orders that no restart needs."""
+        if view.now < self._pruned + PRUNE_S:
+            return
+        self._pruned = view.now
+        answering = {(place, share.digest) for place in view.table.routes for share in view.shares(place)}
+        places = {order.line.place: order for order in view.orders.values()}
+        for place, order in places.items():
+            answering |= {(place, share.digest) for share in self._at.record.routed(order)}
+        self._orders.forget_strays()
+        for order in forgettable(view.orders.values(), view.states, answering, view.now):
+            if self._orders.forget(order):
+                logger.info("an order was forgotten", request=order.request, line=order.line.name)
 
     def _watch(self, view: View) -> None:
         if self._at.watching is not None:
