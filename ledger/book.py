@@ -158,15 +158,22 @@ class Book:
         """Return what is known about a model (`fraud-detector`), empty when nobody registered a version of it."""
         return self.state(f"model:{name}") or Model()
 
+    def models(self) -> dict[str, Model]:
+        """Return what is known about every model of which a version was registered, by its name."""
+        return {name: self.model(name) for name in self._named("model")}
+
     def watch(self, name: str) -> Watch:
         """Return what is known about one backend (`gpu_pool`), or the clock (`clock`)."""
         return self.state(f"watch:{name}") or Watch()
 
     def watched(self) -> dict[str, Watch]:
         """Return what is known about every backend that was ever looked at, by its name."""
-        sql = "SELECT stream FROM entry WHERE stream >= 'watch:' AND stream < 'watch;' AND version = 1 ORDER BY stream"
-        names = (str(stream).partition(":")[2] for (stream,) in self.store.query(sql))
-        return {name: self.watch(name) for name in names if name != "clock"}
+        return {name: self.watch(name) for name in self._named("watch") if name != "clock"}
+
+    def _named(self, kind: str) -> list[str]:
+        """Return the names of the streams of a kind, such as `watch`."""
+        sql = "SELECT stream FROM entry WHERE stream >= ? AND stream < ? AND version = 1 ORDER BY stream"
+        return [str(stream).partition(":")[2] for (stream,) in self.store.query(sql, (f"{kind}:", f"{kind};"))]
 
     def explained(self, name: str) -> tuple[tuple[Finding, Request], ...]:
         """Return each side door of a backend that is known for now, with the request that says so and until when."""

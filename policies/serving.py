@@ -69,7 +69,7 @@ class Serving:
         embeddings: answers embeddings instead of chat and completions.
         gpus: devices it takes, for people to read.
         arguments: further vLLM arguments, out of `ARGUMENTS`.
-        keep_s: how long the version before stays ready after a switch, seconds.
+        keep_s: how long the version before stays ready after a switch at least, seconds.
         adapters: whether LoRA adapters may be loaded.
     """
 

@@ -16,6 +16,7 @@ from ledger.streams.model import Share
 from policies.serving import Serving
 from workers.endpoint import table
 from workers.models.weights import WeightStore
+from workers.serving.drift import Outcomes
 from workers.serving.keeper import Place
 from workers.serving.launch import launcher
 from workers.serving.open import open_keeper
@@ -35,6 +36,9 @@ SERVING = Serving(
     keep_s=600,
     adapters=False,
 )
+
+
+SERVING_LINE = Line(model="fraud-detector", environment="production", digest="sha256:" + "a" * 64)
 
 
 def tensors(seed):
@@ -96,6 +100,7 @@ class ServingSite:
         self.orders, self.record, self.nudged = Orders(self.folder), record or Noted(), []
         self.nudge, self.alone_on = self.nudged.append, alone_on or _alone
         self.ready_s, self.ahead, self.port, self.command = ready_s, 0.0, free_port, STANDIN
+        self.outcomes, self.watching = lambda *_: Outcomes(), None
         self.keepers = []
         self.keeper = self.new_keeper()
 
@@ -108,6 +113,8 @@ class ServingSite:
             nudge=lambda number: self.nudge(number),  # noqa: PLW0108 a test may change it
             alone_on=self.alone_on,
             ready_s=self.ready_s,
+            outcomes=lambda *about: self.outcomes(*about),  # noqa: PLW0108 a test may change it
+            watching=self.watching,
             clock=lambda: time.time() + self.ahead,
         )
         self.keeper = open_keeper(place, launcher(self.command), port=lambda: self.port())  # noqa: PLW0108 a test may change it

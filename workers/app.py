@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from workers.backends import backends, model_keys
 from workers.clock import Clock
 from workers.endpoint import outcomes
 from workers.endpoint.settings import EndpointSettings
+from workers.errors import BackendError
 from workers.executors.base import Executor
 from workers.executors.gpu_pool import GpuPoolExecutor
 from workers.executors.memory import MemoryExecutor
@@ -43,7 +45,7 @@ from workers.serving.launch import launcher
 from workers.serving.open import only_keeper, open_keeper
 from workers.serving.record import Record
 from workers.serving.samples import Samples
-from workers.serving.watching import Watching
+from workers.serving.watching import OutcomesOf, Watching
 from workers.settings import HouseSettings
 from workers.shifts import keep
 from workers.tasks import register
@@ -186,7 +188,8 @@ def run_keeper(settings: HouseSettings, broker_url: str, *, end_servers: bool) -
             nudge=nudger(broker_url, book.requests.resource),
             alone_on=functools.partial(alone_on, settings.home / "locks", patience_s=KEEPER_S),
             ready_s=settings.model_ready_s,
-            watching=watching(settings, book),
+            outcomes=became(settings),
+            watching=Watching(book, Samples(settings.models / samples.FILE), became(settings)),
         )
         keeper = open_keeper(place, launcher(settings.vllm_command))
         keeper.run(stop)
@@ -195,14 +198,17 @@ def run_keeper(settings: HouseSettings, broker_url: str, *, end_servers: bool) -
         book.store.close()
 
 
-def watching(settings: HouseSettings, book: Book) -> Watching:
-    """Return what watches the servers of this home."""
+def became(settings: HouseSettings) -> OutcomesOf:
+    """Return who says what became of the calls to a version, or raises BackendError."""
     counted = outcomes.Outcomes(settings.models / outcomes.FILE)
 
-    def became(place: str, digest: str, since: float, until: float) -> Became:
-        return Became(**counted.between(place, digest, since, until))
+    def between(place: str, digest: str, since: float, until: float) -> Became:
+        try:
+            return Became(**counted.between(place, digest, since, until))
+        except sqlite3.Error as error:
+            raise BackendError(f"the table of outcomes cannot be read: {error}") from error
 
-    return Watching(book, Samples(settings.models / samples.FILE), became)
+    return between
 
 
 def _told_to_stop() -> threading.Event:

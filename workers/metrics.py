@@ -14,7 +14,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ledger.book import Book
+from ledger.streams.model import Drifted, Model
 from ledger.streams.request import Request, Status
+from workers.serving.living import FIGURE
 from workers.stumbling import given_up
 
 HOST: Final = "127.0.0.1"
@@ -45,11 +47,15 @@ class Figures(Collector):
         )
         late = [(now - end).total_seconds() for request in found if (end := _ends(request)) is not None and end < now]
         yield _gauge("endings_late", "Leases that are over and not yet seen gone.", len(late))
+        yield _gauge("model_outages", "Versions that answer and whose servers do not stay alive.", self._outages())
         yield _gauge("ending_late_seconds", "How long the latest of them has been over.", max(late, default=0.0))
 
     def _age_s(self, now: datetime) -> float:
         oldest = self._book.requests.next_due()
         return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+
+    def _outages(self) -> int:
+        return sum(_is_outage(model, drift) for model in self._book.models().values() for drift in model.drifts)
 
     @staticmethod
     def _open(found: list[Request]) -> Metric:
@@ -85,6 +91,12 @@ def _attempts(request: Request) -> int:
 
 def _given_up(found: list[Request]) -> int:
     return sum(given_up(request) for request in found)
+
+
+def _is_outage(model: Model, drift: Drifted) -> bool:
+    routing = model.routing(drift.environment)
+    answers = routing is not None and drift.digest in {share.digest for share in routing.shares}
+    return answers and drift.figure == FIGURE
 
 
 def _ends(request: Request) -> datetime | None:

@@ -7,6 +7,9 @@ from bot.blocks.words import code, shown
 from ledger.streams.model import ADAPTER, Drifted, Recovered, Routing
 
 ROLL_BACK = "qm_roll_back"
+SERVERS = "ready_servers"
+"""The figure that tells whether the servers of a version stay alive."""
+_SAMPLED = "The last five minutes, by the servers' own figures"
 _WORDS = {
     "first_token_p95_ms": ("The first token takes", "ms", 1),
     "between_tokens_p95_us": ("From one token to the next it takes", "ms", 1000),
@@ -26,8 +29,10 @@ def drifted(model: str, version: str, drift: Drifted, seq: int, *, back: bool) -
     """Say what is wrong; `back` is whether there is a version to go back to."""
     if adapter_of(drift):
         return _lost(model, drift, seq)
-    head = f"{model} {version} in {drift.environment} is not as it was"
-    text = f":chart_with_upwards_trend: *{shown(head)}.*\n{_said(drift)}"
+    head, icon = f"{model} {version} in {drift.environment} is not as it was", ":chart_with_upwards_trend:"
+    if drift.figure == SERVERS:
+        head, icon = f"{model} {version} in {drift.environment} does not stay alive", ":rotating_light:"
+    text = f"{icon} *{shown(head)}.*\n{_said(drift)}"
     rest = (actions(button(ROLL_BACK, "Roll back", place_of(model, drift), "danger")),) if back else ()
     return Message(text=head, blocks=(section(text), *rest, _found(drift, seq)))
 
@@ -38,6 +43,8 @@ def recovered(model: str, version: str, drift: Drifted, now: Recovered, seq: int
         return _back(model, drift, now, seq)
     head = f"{model} {version} in {drift.environment} is as it was again"
     change = f"{_amount(drift.figure, now.seen)} now, and was {_amount(drift.figure, drift.seen)}."
+    if drift.figure == SERVERS:
+        change = f"Its servers have run for five minutes: {now.seen} {_are(now.seen)} ready."
     text = f":white_check_mark: *{shown(head)}.*\n{change}"
     return Message(text=head, blocks=(section(text), _found(drift, seq)))
 
@@ -80,6 +87,11 @@ def _back(model: str, drift: Drifted, now: Recovered, seq: int) -> Message:
 def _said(drift: Drifted) -> str:
     if adapter_of(drift):
         return f"{drift.seen} of {drift.expected} servers have it."
+    if drift.figure == SERVERS:
+        return (
+            f"Of its servers {drift.seen} of {drift.expected} {_are(drift.seen)} ready. They are started again after "
+            "pauses that grow to five minutes; `quartermaster models top` says why they end."
+        )
     begin = _WORDS.get(drift.figure, (shown(drift.figure), "", 1))[0]
     of = " for 19 of 20 requests" if "p95" in drift.figure else ""
     return f"{begin} {_amount(drift.figure, drift.seen)}{of}; {_amount(drift.figure, drift.expected)} is its profile."
@@ -90,6 +102,10 @@ def _amount(figure: str, value: int) -> str:
     return f"{value / by:,.{0 if by == 1 else 1}f} {unit}".strip() if by else f"{value:,}"
 
 
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 def _found(drift: Drifted, seq: int) -> dict[str, object]:
-    source = "As the servers say" if adapter_of(drift) else "The last five minutes, by the servers' own figures"
-    return context(source, f"ledger entry {seq:,}")
+    by_keeper = adapter_of(drift) or drift.figure == SERVERS
+    return context("By the keeper" if by_keeper else _SAMPLED, f"ledger entry {seq:,}")

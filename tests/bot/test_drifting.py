@@ -8,6 +8,7 @@ from deployed import Deployed
 from models_stage import NEW, OLD, STREAM, append, deployed, served
 
 from ledger.streams.model import Drifted, Recovered, Routed, Share
+from workers.serving.living import FIGURE
 
 __all__ = ["deployed", "served", "stage"]
 DRIFT = Drifted(digest=NEW, environment="dev", figure="first_token_p95_ms", expected=120, seen=900)
@@ -65,6 +66,22 @@ def test_it_closes_in_place_when_another_version_answers(stage, mira, reported):
     (closed,) = mira.wait(lambda: cards(mira, ROOM, "answers in dev no more"))
     assert closed["ts"] == reported["ts"]
     assert "Roll back" not in text_of(closed)
+
+
+def test_a_version_whose_servers_do_not_stay_alive_is_reported_alike_and_closes_when_they_have_run_for_a_while(
+    stage, deployed, mira
+):
+    about = {"digest": NEW, "environment": "dev", "figure": FIGURE}
+    stage.tables.claim_at(f"card:{deployed.number}", deployed.number, mira.channel_id(ROOM), "", "")
+    stage.house.book.append(append(stage, STREAM, Drifted(**about, expected=2, seen=1)))
+    (report,) = mira.wait(lambda: cards(mira, ROOM, "fraud-detector 2 in dev does not stay alive"))
+    assert "Of its servers 1 of 2 is ready. They are started again after pauses that grow" in text_of(report)
+    assert "Roll back" in text_of(report)
+    assert "By the keeper" in text_of(report)
+    stage.house.book.append(append(stage, STREAM, Recovered(**about, seen=2)))
+    (closed,) = mira.wait(lambda: cards(mira, ROOM, "is as it was again"))
+    assert closed["ts"] == report["ts"]
+    assert "Its servers have run for five minutes: 2 are ready." in text_of(closed)
 
 
 def test_without_a_place_whoever_deployed_it_and_the_leads_read_it(stage, deployed):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
+from deployed import Deployed, weights_of
 
+from ledger.book import open_memory
+from ledger.streams.model import Drifted, Recovered
 from workers.executors.memory import Mood
 from workers.hands import attend
 from workers.metrics import Figures, serve
+from workers.serving.living import FIGURE
 
 
 def figures(world):
@@ -60,6 +65,24 @@ def test_what_was_given_up_and_is_not_gone_is_shown(world):
     for _ in range(5):
         attend(world.room, request.number)
     assert figures(world)["requests_given_up",] == 1
+
+
+def test_versions_that_answer_and_whose_servers_do_not_stay_alive_are_counted():
+    book = open_memory()
+    made, stream = Deployed(book), "model:fraud-detector"
+    for version, letter in (("1", "a"), ("2", "b")):
+        made.register(version, letter)
+        made.deploy(version, "dev")
+    shown = SimpleNamespace(book=book, time=book.clock)
+    assert figures(shown)["model_outages",] == 0
+    about = {"environment": "dev", "figure": FIGURE}
+    made.enter(stream, *(Drifted(digest=weights_of(each), expected=1, seen=0, **about) for each in "ab"))
+    made.enter(
+        stream, Drifted(digest=weights_of("b"), environment="dev", figure="refused_permille", expected=0, seen=9)
+    )
+    assert figures(shown)["model_outages",] == 1
+    made.enter(stream, Recovered(digest=weights_of("b"), seen=1, **about))
+    assert figures(shown)["model_outages",] == 0
 
 
 def test_the_figures_are_served_on_this_machine_alone_and_name_nobody(world):

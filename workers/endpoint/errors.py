@@ -12,6 +12,10 @@ class TableError(WorkerError):
     """Raised when the route table cannot be read, or would not be one; the one before stays in force."""
 
 
+class LostTableError(TableError):
+    """Raised when the route table is gone or broken; the keeper writes it anew, and nobody else does."""
+
+
 class CallError(Exception):
     """Raised when a call is answered by the endpoint itself.
 

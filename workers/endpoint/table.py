@@ -1,7 +1,8 @@
 """The route table: all that the endpoint knows of model servers, in one file that executor and keeper write whole.
 
 The file holds the servers' own keys and is readable by its owner alone. Writers take turns at a lock beside it, so that
-no change is lost; readers see the table before a change or after it, and never half of one.
+no change is lost; readers see the table before a change or after it, and never half of one. The lock holds the version
+that was written last, so that a table that is gone is told from one that never was.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 from workers.durable import write_whole
 from workers.endpoint.calls import Bounds, Route, Served
-from workers.endpoint.errors import TableError
+from workers.endpoint.errors import LostTableError, TableError
 from workers.endpoint.routes import Share, Upstream
 
 FILE: Final = "routes.json"
@@ -73,18 +74,24 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Return the table in the file; an empty one where there is no file.
+    """Return the table in the file; an empty one where none was ever written.
 
     Raises:
-        TableError: the file cannot be read, or is no table; says where and what is wrong.
+        LostTableError: the file is gone, or is no table; says what is wrong.
+        TableError: the file cannot be read now.
     """
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
+        if written := _written(path):
+            raise LostTableError(f"{path.name} is gone; version {written} was written last") from None
         return Table()
     except OSError as error:
         raise TableError(f"{path.name} cannot be read: {error.strerror}") from error
-    return parse_table(raw, path.name)
+    try:
+        return parse_table(raw, path.name)
+    except TableError as error:
+        raise LostTableError(error.detail) from error
 
 
 def parse_table(raw: bytes, name: str = "the table") -> Table:
@@ -110,17 +117,40 @@ def write_table(path: Path, change: Callable[[Servers], Servers]) -> Table:
     A change that changes nothing writes nothing. While it runs, no other writer reads or writes.
 
     Raises:
-        TableError: the file is broken, or `change` leads to a table that cannot be; the file stands as it was.
+        TableError: the file is lost, or `change` leads to a table that cannot be; the file stands as it was.
         OSError: it could not be written; the file stands as it was.
     """
-    with _alone(path):
+    with _alone(path) as lock:
         before = read_table(path)
         after = checked(replace(before, routes=dict(change(before.routes))))
-        if after == before:
-            return before
-        after = replace(after, version=before.version + 1)
-        write_whole(path, table_bytes(after), mode=0o600)
+        if after != before:
+            after = replace(after, version=before.version + 1)
+            _put(path, after)
+        _note(lock, after.version)
         return after
+
+
+def write_anew(path: Path, routes: Servers, *, above: int) -> Table:
+    """Put these routes in the place of a table that is gone or broken; one that is whole stands, and is returned.
+
+    Its version is larger than `above` and than any that was written, so that nobody takes it for one they have seen.
+
+    Raises:
+        TableError: these routes cannot be.
+        OSError: it could not be written.
+    """
+    with _alone(path) as lock:
+        with suppress(LostTableError):
+            if (found := read_table(path)).version:
+                return found
+        after = checked(Table(version=max(above, _written(path)) + 1, routes=dict(routes)))
+        _put(path, after)
+        _note(lock, after.version)
+        return after
+
+
+def _put(path: Path, table: Table) -> None:
+    write_whole(path, table_bytes(table), mode=0o600)
 
 
 def table_bytes(table: Table) -> bytes:
@@ -212,12 +242,36 @@ _KINDS: Final = {int: "a whole number", str: "a text", bool: "true or false", di
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let nobody else change the table meanwhile; the kernel lets go for whoever dies."""
+def _alone(path: Path) -> Iterator[int]:
+    """Let nobody else change the table meanwhile, and yield the lock's file; the kernel lets go for whoever dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock
     finally:
         os.close(lock)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _note(lock: int, version: int) -> None:
+    """Note the version that stands; versions grow, so that a longer number replaces a shorter one whole.
+
+    The table is written by now: a note that cannot be taken is taken with the next change.
+    """
+    number = str(version).encode()
+    with suppress(OSError):
+        if os.pread(lock, len(number) + 1, 0) != number:
+            os.pwrite(lock, number, 0)
+
+
+def _written(path: Path) -> int:
+    """Return the version that was written last, 0 where none was."""
+    try:
+        noted = _lock_of(path).read_bytes()
+    except OSError:
+        return 0
+    return int(noted) if noted.isdigit() else 0

@@ -164,7 +164,7 @@ class VllmExecutor:
         state = self._orders.state(order)
         if state.phase is Phase.FAILED:
             raise RefusedError(state.why)  # also where it was switched to, and gave way before that was entered
-        if order.switched:
+        if order.switched and not self._undone(order):
             return self._receipt(order)
         if state.phase is Phase.OVER:  # something else was switched to before this could be entered: begin anew
             self._orders.put(replace(order, attempt=order.attempt + 1, before=None, put=()))
@@ -173,6 +173,10 @@ class VllmExecutor:
         if not self._keeper_runs():
             return self._without_keeper(order)
         return Pending(place=0, estimate=None, why=told(order, state))
+
+    def _undone(self, order: Order) -> bool:
+        """Whether the calls are where they were before the switch: the table was lost, and the ledger knew no better."""
+        return order.before != order.put and shares_of(self._rows(order.line.place)) == order.before
 
     def _switch(self, order: Order) -> Receipt | Pending:
         """Move the calls, all at once or one step: first noted, so that a crash leaves a way back, then done."""
@@ -183,7 +187,7 @@ class VllmExecutor:
         else:
             put = next_shares(order, now)
             before = order.before if order.before is not None and now == order.put else now
-        order = replace(order, before=before, put=put)
+        order = replace(order, before=before, put=put, switched=False)
         self._orders.put(order)
         try:
             self._answer(place, put)

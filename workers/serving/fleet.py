@@ -15,7 +15,7 @@ from workers.endpoint import table
 from workers.models.errors import WeightsError
 from workers.serving import draining
 from workers.serving.asking import idle
-from workers.serving.checking import look
+from workers.serving.checking import ended, look
 from workers.serving.jobs import Jobs
 from workers.serving.orders import ROUTES, Line, Order, Strategy
 from workers.serving.servers import Server, Servers
@@ -25,7 +25,6 @@ from workers.serving.view import View, ready_at
 logger = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 8
-_AGAIN_S: Final = 2.0
 
 
 class Fleet:
@@ -53,6 +52,11 @@ class Fleet:
         """Return every server that is noted and not being ended."""
         return tuple(server for server in self._known.values() if server.name not in self._ending)
 
+    def last_seen(self) -> int:
+        """Return the largest version of the route table that an endpoint noted, or that a server waits for."""
+        noted = [endpoint.version for endpoint in draining.endpoints(self._endpoints)]
+        return max(noted + [server.left or 0 for server in self._known.values()], default=0)
+
     def look(self, now: float, ready_s: float) -> None:
         """Look at every server, side by side."""
         before = [server for server in self._known.values() if server.name not in self._ending]
@@ -71,12 +75,12 @@ class Fleet:
         if order.strategy is Strategy.ROLLING and self._leaving(order, view):
             return
         for number in range(view.wanted.get(order.line, 0)):
-            fresh = _fresh(order, number)
-            known = self._known.get(fresh.name)
+            new = fresh(order, number)
+            known = self._known.get(new.name)
             if known is None:
-                self._start(fresh, view.now)
+                self._start(new, view.now)
             elif known.name not in self._ending and not known.pid and view.now >= known.again:
-                self._start(replace(fresh, deaths=known.deaths, begun=known.begun), view.now)
+                self._start(_again(new, known), view.now)
 
     def route(self, view: View, beside: Callable[[table.Servers], table.Servers]) -> None:
         """Let the route table name the servers that are ready now, each version with the calls that it has.
@@ -127,7 +131,7 @@ class Fleet:
         except (OSError, WeightsError) as error:
             why = error.strerror if isinstance(error, OSError) else error.detail
             words = f"Its server cannot be started: {why}."
-            self._note(replace(server, deaths=server.deaths + 1, again=now + _AGAIN_S, why=words))
+            self._note(ended(server, now, words))
         else:
             logger.info("a server was started", server=server.name, port=self._known[server.name].port)
 
@@ -162,7 +166,12 @@ class Fleet:
             logger.info("a server was ended", server=server.name)
 
 
-def _fresh(order: Order, number: int) -> Server:
+def _again(new: Server, known: Server) -> Server:
+    """Return a server as it is started anew, with what is remembered of how it ended."""
+    return replace(new, deaths=known.deaths, failing_since=known.failing_since, why=known.why, begun=known.begun)
+
+
+def fresh(order: Order, number: int) -> Server:
     """Return a server of an order as it is before it was ever started."""
     return Server(
         line=order.line,

@@ -6,13 +6,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from workers.models.errors import WeightsError
 from workers.models.weights import WeightStore
-from workers.serving.asking import load_adapter, unload_adapter
+from workers.serving.asking import answers, load_adapter, unload_adapter
 from workers.serving.evaluating import evaluate
 from workers.serving.orders import Order, Result
 from workers.serving.servers import Server
 
+logger = structlog.get_logger(__name__)
+
+AGAIN_S: Final = 10.0
+"""How long after a call that was not answered the keeper makes the next one."""
 _AT_ONCE: Final = 4
 
 
@@ -30,6 +36,7 @@ class Jobs:
         self._asking: dict[tuple[str, int, str], Future[Result | str]] = {}
         self._changing: dict[tuple[str, str, bool], Future[str]] = {}
         self._heard: dict[str, tuple[int, int]] = {}
+        self._heard_of: dict[str, tuple[float, Future[bool]]] = {}
 
     def weights(self, digest: str) -> Path | str | None:
         """Return where the weights are, what is wrong with them, or None while they are read.
@@ -51,6 +58,16 @@ class Jobs:
         if job is None:
             job = self._asking[key] = self._pool.submit(self._evaluate, order, server)
         return job.result() if job.done() else None
+
+    def answers(self, server: Server, now: float) -> bool:
+        """Whether a server was heard to answer; it is asked beside the ticks, and again after a while if it did not."""
+        asked, job = self._heard_of.get(server.name, (now, None))
+        if job is None or (job.done() and not job.result() and now > asked + AGAIN_S):
+            self._heard_of[server.name] = now, self._pool.submit(_answers, server)
+        elif job.done() and job.result():
+            del self._heard_of[server.name]
+            return True
+        return False
 
     def place(self, digest: str) -> Path:
         """Return where an adapter is loaded from."""
@@ -96,3 +113,10 @@ class Jobs:
             self._heard[order.key] = (done, of)
 
         return evaluate(self._evaluations, server, heard)
+
+
+def _answers(server: Server) -> bool:
+    well = answers(server.port, server.key, server.served, embeddings=server.serving.embeddings)
+    if not well:
+        logger.warning("a server that nobody called does not answer; the version before is kept", server=server.name)
+    return well

@@ -24,21 +24,25 @@ import structlog
 from ledger.errors import LedgerError
 from workers.durable import write_whole
 from workers.endpoint import table
-from workers.errors import WorkerError
+from workers.errors import BackendError, WorkerError
 from workers.serving.evaluating import suite_digest
 from workers.serving.fitting import Fitting
 from workers.serving.fleet import Fleet
 from workers.serving.jobs import Jobs
 from workers.serving.orders import BEAT, Order, Orders, Phase, Result, State
+from workers.serving.pruning import forgettable
 from workers.serving.record import Record
+from workers.serving.restoring import Restoring
 from workers.serving.shares import shares_of
-from workers.serving.steps import Seen, next_state, way_back
+from workers.serving.steps import Seen, Tried, next_state, way_back
 from workers.serving.view import View
-from workers.serving.watching import Watching
+from workers.serving.watching import OutcomesOf, Watching
 
 logger = structlog.get_logger(__name__)
 
 TICK_S: Final = 0.5
+PRUNE_S: Final = 3600.0
+"""How often it is looked for orders to forget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class Place:
         nudge: asks a worker to attend to a request.
         alone_on: lets nobody else change what answers for a resource meanwhile.
         ready_s: how long a server may take to be healthy.
+        outcomes: what became of the calls of a version.
         watching: reads the servers' figures; None for nobody.
         clock: seconds since the epoch.
     """
@@ -61,6 +66,7 @@ class Place:
     nudge: Callable[[int], None]
     alone_on: Callable[[str], AbstractContextManager[None]]
     ready_s: float
+    outcomes: OutcomesOf
     watching: Watching | None = None
     clock: Callable[[], float] = time.time
 
@@ -72,6 +78,8 @@ class Keeper:
         self._at, self._fleet, self._jobs = place, fleet, jobs
         self._orders = Orders(place.folder)
         self._fitting = Fitting(place.folder, jobs, place.nudge, place.record)
+        self._pruned = 0.0
+        self._restoring = Restoring(fleet, self._orders, place.record, place.alone_on, self._fitting.routes)
 
     def run(self, stop: threading.Event) -> None:
         """Keep until `stop` is set; a tick that fails is logged, and the next one tries again."""
@@ -94,12 +102,27 @@ class Keeper:
         _alone("lost adapters", self._fitting.report)
         _alone("route", partial(self._fleet.route, view, self._fitting.routes))
         self._fleet.tend(view)
+        _alone("pruning", partial(self._prune, view))
         _alone("figures", partial(self._watch, view))
 
     def end_all(self) -> None:
         """End every server; the next keeper starts again what is still ordered."""
         self._jobs.end()
         self._fleet.end_all()
+
+    def _prune(self, view: View) -> None:
+        """Now and then, forget the orders that no restart needs."""
+        if view.now < self._pruned + PRUNE_S:
+            return
+        self._pruned = view.now
+        answering = {(place, share.digest) for place in view.table.routes for share in view.shares(place)}
+        places = {order.line.place: order for order in view.orders.values()}
+        for place, order in places.items():
+            answering |= {(place, share.digest) for share in self._at.record.routed(order)}
+        self._orders.forget_strays()
+        for order in forgettable(view.orders.values(), view.states, answering, view.now):
+            if self._orders.forget(order):
+                logger.info("an order was forgotten", request=order.request, line=order.line.name)
 
     def _watch(self, view: View) -> None:
         if self._at.watching is not None:
@@ -109,7 +132,7 @@ class Keeper:
     def _view(self, now: float) -> View:
         orders = {order.key: order for order in self._orders.orders()}
         states = {key: self._orders.state(order) for key, order in orders.items()}
-        rows = table.read_table(self._fleet.routes)
+        rows = self._restoring.read(orders, states)
         return View(now=now, ready_s=self._at.ready_s, table=rows, orders=orders, states=states)
 
     def _step(self, view: View, order: Order) -> None:
@@ -133,7 +156,21 @@ class Keeper:
         phase = view.states[order.key].phase if order.wanted else Phase.OVER
         if phase is Phase.LOADING:
             return replace(seen, weights=self._weights(order))
+        if phase is Phase.SERVING and view.on_trial(order):
+            return replace(seen, tried=self._tried(view, order))
         return replace(seen, evaluation=self._evaluation(view, order)) if phase is Phase.EVALUATING else seen
+
+    def _tried(self, view: View, order: Order) -> Tried | None:
+        """Return how its callers fared, or the keeper's own call where there were none; None when nobody can say."""
+        try:
+            found = self._at.outcomes(order.line.place, order.line.digest, view.states[order.key].since, view.now)
+        except BackendError as error:
+            logger.warning("nobody can say what became of calls; the version before is kept", detail=error.detail)
+            return None
+        if found.calls > found.refused:
+            return Tried(calls=found.calls - found.refused, failed=found.failed)
+        ready = next((server for server in self._fleet.of(order.line) if server.ready), None)
+        return None if ready is None else Tried(answered=self._jobs.answers(ready, view.now))
 
     def _weights(self, order: Order) -> str | None:
         """Return None while every byte is read, empty once all are right or a server has them, else what is wrong."""

@@ -1,7 +1,8 @@
 """What is to be served and how far it is: an order from the executor, a state from the keeper, a file each.
 
 Orders are written by the executor alone and states by the keeper alone, each whole, so that neither waits for the other
-and both find again what they knew after a crash. An order that was taken back stays, so that no late try starts it.
+and both find again what they knew after a crash. An order that was taken back stays for a week, so that no late try starts
+it (`pruning.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ledger.streams.model import Share
 from policies.serving import Serving
-from workers.durable import write_whole
+from workers.durable import sync, write_whole
 from workers.errors import BackendError
 
 WEIGHTS: Final = "weights"
@@ -136,6 +137,7 @@ class State:
         done, of: cases that were asked, while it is evaluated; servers that are ready, while they are started.
         result: of the evaluation, None where it has none.
         why: what is wrong, in a sentence for people.
+        proved: whether it was seen to answer since it was switched to, once that was asked.
     """
 
     key: str
@@ -146,6 +148,7 @@ class State:
     of: int = 0
     result: Result | None = None
     why: str = ""
+    proved: bool = False
 
 
 T = TypeVar("T")
@@ -184,6 +187,13 @@ class Files:
         except OSError as error:
             raise BackendError(f"an order cannot be read: {error.strerror}") from error
 
+    def _take_away(self, kind: str, key: str) -> None:
+        try:
+            (self._folder / kind / f"{key}.json").unlink(missing_ok=True)
+            sync(self._folder / kind)
+        except OSError as error:
+            raise BackendError(f"an order cannot be taken away: {error.strerror}") from error
+
     def _write(self, kind: str, key: str, data: bytes) -> None:
         try:
             (self._folder / kind).mkdir(exist_ok=True)
@@ -218,6 +228,26 @@ class Orders(Files):
     def note(self, state: State) -> None:
         """Keep a state; raises BackendError."""
         self._write("states", state.key, _STATE.dump_json(state))
+
+    def forget(self, order: Order) -> bool:
+        """Take an order away, and what is noted of it, unless an executor has changed it; return whether it is gone.
+
+        The order goes first: without its state it would be begun anew.
+        """
+        with self.alone():
+            if self.order(order.key) != order:
+                return False
+            self._take_away("orders", order.key)
+        self._take_away("states", order.key)
+        return True
+
+    def forget_strays(self) -> None:
+        """Take away states whose order is gone: whoever took it away died in between."""
+        states = self._all("states")  # before the orders, as a state never comes before its order
+        known = {path.stem for path in self._all("orders")}
+        for path in states:
+            if path.stem not in known:
+                self._take_away("states", path.stem)
 
 
 def parsed(adapter: TypeAdapter[T], data: bytes, key: str) -> T:

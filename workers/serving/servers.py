@@ -42,8 +42,11 @@ class Server:
         pid, since: the process and its start time, 0 and empty while it does not run.
         begun: seconds since the epoch when it was started last.
         ready: whether it is healthy and shows the right name.
+        ready_since: when it became ready; 0 while it is not.
         sick_since: when its health was bad first, since it was good; 0 while it is good.
-        deaths: how often it ended by itself in a row.
+        deaths: how often it ended by itself in a row; a server that was ready for a while begins a new row.
+        failing_since: when the first of these was; 0 without any.
+        why: how the last of them came, in a sentence for people.
         again: seconds since the epoch before which it is not started again.
         left: version of the route table in which it stands no more, None while it may be routed to.
         left_at: when that was.
@@ -62,8 +65,10 @@ class Server:
     since: str = ""
     begun: float = 0.0
     ready: bool = False
+    ready_since: float = 0.0
     sick_since: float = 0.0
     deaths: int = 0
+    failing_since: float = 0.0
     again: float = 0.0
     why: str = ""
     left: int | None = None
@@ -121,7 +126,8 @@ class Servers:
             OSError: the program cannot be started.
         """
         server = replace(server, port=self._port(), mark=secrets.token_hex(16), key=secrets.token_urlsafe(32))
-        server = self.note(replace(server, pid=0, since="", begun=now, ready=False, sick_since=0.0, why=""))
+        fresh = replace(server, pid=0, since="", begun=now, ready=False, ready_since=0.0, sick_since=0.0)
+        server = self.note(fresh)
         line = command(self._launcher, model, server.served, server.port, server.serving)
         variables = environment(server.key, server.mark, server.serving)
         with self.log(server).open("ab") as log:

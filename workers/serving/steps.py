@@ -17,6 +17,25 @@ SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What became of the calls to a version since it was switched to.
+
+    Args:
+        calls: that were answered or failed; what was refused says nothing of the version.
+        answered: whether it answered the keeper's own call, which is made where there were no others.
+    """
+
+    calls: int = 0
+    failed: int = 0
+    answered: bool = False
+
+    @property
+    def well(self) -> bool:
+        """Whether one call was answered."""
+        return self.calls > self.failed if self.calls else self.answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What the keeper sees of one order.
 
@@ -28,6 +47,9 @@ class Seen:
         weights: None while they are read, empty once every byte was right, else what is wrong with them.
         servers: of its line, those that are wanted.
         evaluation: None while it is asked, what is wrong with the file, or how it went; an empty text for none.
+        followed: whether what answers in its place was seen to answer.
+        kept: whether all that answered before it has servers yet.
+        tried: what became of the calls to it, None as long as nothing depends on it.
         ready_s: how long its servers may take to be healthy.
     """
 
@@ -38,6 +60,9 @@ class Seen:
     weights: str | None = None
     servers: tuple[Server, ...] = ()
     evaluation: Result | str | None = None
+    followed: bool = True
+    kept: bool = False
+    tried: Tried | None = None
     ready_s: float = 900.0
 
     @property
@@ -82,11 +107,16 @@ def rolls(order: Order, seen: Seen) -> bool:
 def way_back(order: Order, state: State, seen: Seen) -> str:
     """Return why to go back to what answered before, empty as long as there is no reason, or no way.
 
-    After a while the version before is not kept any more, and then a server that dies is started again and again.
+    Once the version was seen to answer, the one before is not kept for longer than a while, and then a server that dies
+    is started again and again.
     """
-    soon = seen.now - state.since <= order.serving.keep_s
-    kept = bool(order.before) and order.strategy is not Strategy.ROLLING and not seen.rolled
-    if state.phase is not Phase.SERVING or not kept or not soon or seen.ready:
+    soon = seen.now - state.since <= order.serving.keep_s or (seen.kept and not state.proved)
+    way = bool(order.before) and order.strategy is not Strategy.ROLLING and not seen.rolled
+    if state.phase is not Phase.SERVING or not way or not soon:
+        return ""
+    if seen.tried is not None and seen.tried.calls and not seen.tried.well:
+        return _none_answered(seen.tried.calls, seen.now - state.since)
+    if seen.ready:
         return ""
     worst = max(seen.servers, key=lambda server: server.deaths, default=None)
     return "" if worst is None or worst.deaths < MOST_DEATHS else worst.why or "Its servers ended again and again."
@@ -153,17 +183,24 @@ def _arrived(state: State, seen: Seen) -> State:
     return state
 
 
+def _none_answered(calls: int, seconds: float) -> str:
+    which = f"Each of the {calls:,} calls" if calls > 1 else "The one call"
+    return f"{which} to it in {_span(round(seconds))} failed."
+
+
 def _there(order: Order, state: State, seen: Seen) -> State:
+    if state.phase is Phase.SERVING and seen.share and seen.tried is not None and seen.tried.well:
+        return replace(state, proved=True)
     if state.phase is Phase.SERVING and not seen.share:
         return _to(state, Phase.KEPT, seen)
     if state.phase is Phase.KEPT and seen.share:
         return _to(state, Phase.SERVING, seen)
-    over = seen.rolled or seen.now - state.since > order.serving.keep_s
+    over = seen.rolled or (seen.followed and seen.now - state.since > order.serving.keep_s)
     return _to(state, Phase.OVER, seen) if state.phase is Phase.KEPT and over else state
 
 
 def _to(state: State, phase: Phase, seen: Seen, *, done: int = 0, of: int = 0) -> State:
-    return replace(state, phase=phase, since=seen.now, done=done, of=of)
+    return replace(state, phase=phase, since=seen.now, done=done, of=of, proved=False)
 
 
 def _failed(state: State, seen: Seen, why: str) -> State:
@@ -171,4 +208,4 @@ def _failed(state: State, seen: Seen, why: str) -> State:
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} seconds"  # noqa: PLR2004
+    return f"{round(seconds / 60)} minutes" if seconds >= 120 else f"{seconds:g} seconds"  # noqa: PLR2004

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from rich.text import Text
 from ledger.streams.model import ADAPTER, Drifted, Model
 from workers.endpoint.counters import Hour
 from workers.serving.drift import LIMITS
-from workers.serving.figures import Buckets, quantile
+from workers.serving.figures import Buckets, Window, quantile
+from workers.serving.living import FIGURE, Failing, by_version
 from workers.serving.samples import Span
+from workers.serving.servers import Server
 
 NOTHING: Final = (
     "Nothing is served now. A deployment that is approved shows here; `quartermaster models list` has the rest."
@@ -39,6 +41,7 @@ class Line:
         finished: requests in the window.
         profiled: whether there is a profile to hold it against.
         drifts: what stands against it, in words.
+        failing: how its servers fail to stay alive, None while they do.
     """
 
     place: str
@@ -54,6 +57,7 @@ class Line:
     finished: int
     profiled: bool
     drifts: tuple[str, ...]
+    failing: Failing | None = None
 
     def json(self) -> dict[str, Any]:
         """Return it for programs; times in milliseconds."""
@@ -71,16 +75,31 @@ class Line:
             "finished": self.finished,
             "profiled": self.profiled,
             "drifts": list(self.drifts),
+            "failing": self.failing and self.failing.json(),
         }
 
 
-def lines_of(spans: Iterable[Span], models: Mapping[str, Model]) -> list[Line]:
+def lines_of(spans: Iterable[Span], models: Mapping[str, Model], servers: Iterable[Server] = ()) -> list[Line]:
     """Return a line for each version that has servers, the ones that answer first.
 
     Args:
         models: by name, as the ledger has them.
+        servers: that are noted; those that do not stay alive are shown also where they say nothing of themselves.
     """
-    found = [_line(span, models.get(span.place.partition("@")[0], Model())) for span in spans]
+    failing = by_version(servers)
+    spans = list(spans)
+    known = {(span.place, span.digest) for span in spans}
+    silent = [
+        Span(
+            place=place, version=version, digest=digest, servers=0, running=0, waiting=0, kv_cache=0.0, window=Window()
+        )
+        for (place, digest), (version, _) in failing.items()
+        if (place, digest) not in known
+    ]
+    found = []
+    for span in (*spans, *silent):
+        line = _line(span, models.get(span.place.partition("@")[0], Model()))
+        found.append(replace(line, failing=failing.get((span.place, span.digest), ("", None))[1]))
     return sorted(found, key=lambda line: (line.place, -line.percent, line.version))
 
 
@@ -142,6 +161,8 @@ def _waits(line: Line) -> str:
 
 
 def _state(line: Line) -> str:
+    if line.failing is not None:
+        return f"[red]{escape(line.failing.words)}[/]"
     if line.drifts:
         return f"[red]{escape('; '.join(line.drifts))}[/]"
     if not line.percent:
@@ -200,7 +221,9 @@ def _line(span: Span, model: Model) -> Line:
         per_s=span.window.made_tokens / span.window.seconds if span.window.seconds else 0.0,
         finished=span.window.finished,
         profiled=any((each.digest, each.environment) == where for each in model.profiles),
-        drifts=tuple(words(each) for each in model.drifts if (each.digest, each.environment) == where),
+        drifts=tuple(
+            words(each) for each in model.drifts if (each.digest, each.environment) == where and each.figure != FIGURE
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from workers.endpoint.counters import Counters
 from workers.room import team_of
 from workers.serving import samples
 from workers.serving.samples import Samples
+from workers.serving.servers import noted
 from workers.serving.top import Line, lines_of, table, tokens_by_team
 
 WINDOW_S: Final = 60.0
@@ -49,10 +50,10 @@ def looking(book: Book, models: Path) -> Callable[[], Look]:
         now = datetime.now(UTC)
         at = now.timestamp()
         spans = Samples(models / samples.FILE).spans(at - WINDOW_S, at) if (models / samples.FILE).exists() else []
-        names = {span.place.partition("@")[0] for span in spans}
-        return Look(
-            now=now, lines=lines_of(spans, {name: book.model(name) for name in names}), teams=_teams(book, models, now)
-        )
+        servers = noted(models)
+        names = {span.place.partition("@")[0] for span in spans} | {server.line.model for server in servers}
+        lines = lines_of(spans, {name: book.model(name) for name in names}, servers)
+        return Look(now=now, lines=lines, teams=_teams(book, models, now))
 
     return look
 

@@ -1,4 +1,4 @@
-"""Watches what is served: reads the servers' own figures, keeps them by version, and enters profiles and drifts.
+"""Watches what is served: reads the servers' own figures, keeps them by version, and enters profiles, drifts and outages.
 
 A profile is entered once a version answers and enough was seen of it, its evaluation included; later windows of five
 minutes are held against it.
@@ -16,9 +16,11 @@ from ledger.book import Book, Write
 from ledger.errors import VersionConflictError
 from ledger.streams.codec import Entry
 from ledger.streams.model import Model
+from workers.serving import living
 from workers.serving.asking import metrics
 from workers.serving.drift import LEAST, Outcomes, figures_of, judge, profile_of
 from workers.serving.figures import Reading, read_metrics
+from workers.serving.orders import Line
 from workers.serving.record import KEEPER
 from workers.serving.samples import Samples, Source, Span
 from workers.serving.servers import Server
@@ -47,14 +49,16 @@ class Watching:
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="figures")
 
     def look(self, now: float, servers: Iterable[Server], answering: Mapping[str, frozenset[str]]) -> None:
-        """Read every server every few seconds, and judge every version each minute.
+        """Read every server every few seconds and see whether it stays alive, and judge every version each minute.
 
         Args:
             answering: the digests that answer in each place.
         """
         if now >= self._sampled + SAMPLE_S:
             self._sampled = now
-            self._sample(now, [server for server in servers if server.pid and server.ready])
+            there = tuple(servers)
+            self._sample(now, [server for server in there if server.pid and server.ready])
+            self._look_after(now, there, answering)
         if now >= self._judged + JUDGE_S:
             self._judged = now
             for span in self._samples.spans(now - WINDOW_S, now):
@@ -68,6 +72,15 @@ class Watching:
         ]
         if rows:
             self._samples.note(rows)
+
+    def _look_after(self, now: float, servers: Iterable[Server], answering: Mapping[str, frozenset[str]]) -> None:
+        lines: dict[Line, list[Server]] = {}
+        for server in servers:
+            if server.left is None and server.line.digest in answering.get(server.line.place, frozenset()):
+                lines.setdefault(server.line, []).append(server)
+        for line, there in lines.items():
+            model = self._book.model(line.model)
+            self._enter(line.model, model, living.judge(line.digest, line.environment, there, model.drifts, now))
 
     def _judge(self, span: Span, now: float) -> None:
         name, _, environment = span.place.partition("@")

@@ -143,6 +143,9 @@ def test_a_broken_table_leaves_the_one_before_in_force_and_is_logged(served):
     until(lambda: "the route table is broken" in served.first.said())
     assert chat(served.http, "hello", max_tokens=2).status_code == 200
     assert table_seen(served.first) == 1
+    path.unlink()
+    until(lambda: "routes.json is gone" in served.first.said())
+    assert chat(served.http, "hello", max_tokens=2).status_code == 200
     aside.replace(path)
     served.route(served.server(name="two"))
     until(lambda: table_seen(served.first) == 2)

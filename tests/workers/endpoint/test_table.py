@@ -11,9 +11,18 @@ from pathlib import Path
 import pytest
 
 from workers.endpoint.calls import Bounds, Route
-from workers.endpoint.errors import TableError
+from workers.endpoint.errors import LostTableError, TableError
 from workers.endpoint.routes import Routes
-from workers.endpoint.table import Server, Table, parse_table, read_table, shares, table_bytes, write_table
+from workers.endpoint.table import (
+    Server,
+    Table,
+    parse_table,
+    read_table,
+    shares,
+    table_bytes,
+    write_anew,
+    write_table,
+)
 
 ROOT = Path(__file__).parents[3]
 PLACE = "fraud-detector@production"
@@ -126,6 +135,38 @@ def test_a_change_that_cannot_be_leaves_the_file_as_it_was(tmp_path):
     with pytest.raises(TableError, match="100 in all"):
         write_table(path, lambda _: {PLACE: (replace(SERVER, percent=50),)})
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("lost", [Path.unlink, lambda path: path.write_bytes(b"{")])
+def test_a_table_that_is_lost_is_told_from_one_that_never_was_and_written_anew_on_purpose_alone(tmp_path, lost):
+    path = tmp_path / "routes.json"
+    for percent in (90, 80):
+        other = replace(SERVER, percent=100 - percent)
+        write_table(path, lambda _: {PLACE: (replace(SERVER, percent=percent), other)})  # noqa: B023 called at once
+    lost(path)
+    with pytest.raises(LostTableError):
+        read_table(path)
+    with pytest.raises(LostTableError):
+        write_table(path, lambda routes: {**routes, PLACE: (SERVER,)})
+    assert write_anew(path, {PLACE: (SERVER,)}, above=0) == Table(version=3, routes={PLACE: (SERVER,)})
+    assert write_anew(path, {}, above=0) == read_table(path)
+    assert read_table(path).routes == {PLACE: (SERVER,)}
+
+
+def test_a_table_that_is_lost_with_its_lock_is_newer_than_what_was_seen_of_it(tmp_path):
+    path = tmp_path / "routes.json"
+    assert write_anew(path, {PLACE: (SERVER,)}, above=41).version == 42
+    assert write_table(path, lambda _: {}).version == 43
+
+
+def test_a_version_that_was_not_noted_is_noted_with_the_next_look(tmp_path):
+    path = tmp_path / "routes.json"
+    write_table(path, lambda _: {PLACE: (SERVER,)})
+    path.with_name("routes.json.lock").write_bytes(b"")
+    write_table(path, dict)
+    path.unlink()
+    with pytest.raises(LostTableError, match="version 1 was written last"):
+        read_table(path)
 
 
 CHILD = """

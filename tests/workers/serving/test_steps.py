@@ -11,7 +11,7 @@ from workers.errors import RefusedError
 from workers.serving.orders import LIVE, Line, Order, Phase, Result, State, Strategy
 from workers.serving.servers import Server
 from workers.serving.shares import next_shares, scaled, spread
-from workers.serving.steps import MOST_DEATHS, Seen, needed, next_state, told, way_back
+from workers.serving.steps import MOST_DEATHS, Seen, Tried, needed, next_state, told, way_back
 
 OLD, NEW = (Line(model="m", environment="dev", digest="sha256:" + each * 64) for each in "ab")
 FAILED = Result(suite="s", cases=2, failed=1, p50_ms=1, p95_ms=1, tokens=1, failures=("x: no",))
@@ -130,6 +130,37 @@ def test_the_way_back_is_for_a_version_that_was_just_switched_to_and_cannot_live
         way_back(switched, replace(serving, phase=Phase.KEPT), seen),
         way_back(order(before=()), serving, seen),
         way_back(replace(switched, strategy=Strategy.ROLLING), serving, seen),
+    ):
+        assert spared == ""
+
+
+def test_the_version_before_is_kept_until_the_one_in_its_place_was_seen_to_answer():
+    kept, seen = state(Phase.KEPT, since=0.0), replace(ALL_READY, now=600.1, followed=False)
+    assert next_state(order(), kept, seen).phase is Phase.KEPT
+    assert next_state(order(), kept, replace(seen, followed=True)).phase is Phase.OVER
+    assert next_state(order(), kept, replace(seen, rolled=True)).phase is Phase.OVER
+    serving = replace(seen, share=100, tried=Tried(calls=2, failed=1))
+    proved = next_state(order(), state(Phase.SERVING), serving)
+    assert proved.proved
+    again = next_state(order(), next_state(order(), proved, seen), replace(seen, share=100))
+    assert (again.phase, again.proved) == (Phase.SERVING, False)  # whoever is switched to anew is seen anew
+    assert not next_state(order(), state(Phase.SERVING), replace(serving, tried=Tried(calls=2, failed=2))).proved
+
+
+def test_a_version_gives_way_however_late_as_long_as_it_was_not_seen_to_answer_and_there_is_one_to_give_way_to():
+    serving, dead = state(Phase.SERVING, since=0.0), server(deaths=MOST_DEATHS, why="It ended.")
+    switched = order(before=(share(order(OLD)),))
+    seen = Seen(now=9_000.0, share=100, servers=(replace(dead, ready=False),), kept=True)
+    assert way_back(switched, serving, seen) == "It ended."
+    failing = replace(seen, servers=(server(),), tried=Tried(calls=1_200, failed=1_200))
+    assert way_back(switched, serving, failing) == "Each of the 1,200 calls to it in 150 minutes failed."
+    for spared in (
+        way_back(switched, replace(serving, proved=True), seen),
+        way_back(switched, serving, replace(seen, kept=False)),
+        way_back(switched, serving, replace(failing, kept=False)),
+        way_back(switched, serving, replace(failing, tried=Tried(calls=1_200, failed=1_199))),
+        way_back(switched, serving, replace(failing, tried=Tried())),
+        way_back(replace(switched, strategy=Strategy.ROLLING), serving, failing),
     ):
         assert spared == ""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
+from serving_site import SERVING
 from typer.testing import CliRunner
 
 from ledger.book import Write, open_sqlite
@@ -15,7 +17,11 @@ from ledger.streams.model import Drifted, Figure, Model, Profiled, Registered, R
 from workers.endpoint.counters import Hour
 from workers.models.cli import app
 from workers.serving.figures import Reading, Window
-from workers.serving.samples import FILE, Samples, Source, Span
+from workers.serving.living import FIGURE
+from workers.serving.orders import Line
+from workers.serving.samples import FILE as SAMPLES
+from workers.serving.samples import Samples, Source, Span
+from workers.serving.servers import Server, Servers
 from workers.serving.top import NOTHING, lines_of, table, tokens_by_team, words
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -64,6 +70,26 @@ def test_a_version_is_as_expected_or_says_what_is_not():
     assert "ok" in shown(*lines_of([span()], {"fraud-detector": model(profiles=(profile,), drifts=(elsewhere,))}))
 
 
+def test_a_version_that_is_down_says_since_when_and_why_also_where_its_servers_say_nothing_of_themselves():
+    drift = Drifted(digest=NEW, environment="production", figure=FIGURE, expected=1, seen=0)
+    models = {"fraud-detector": model(drifts=(drift,))}
+    for spans in ([], [span()]):
+        (line,) = lines_of(spans, models, [failing()])
+        words = " ".join(shown(line).split())
+        assert (line.percent, line.drifts) == (100, ())
+        assert "down, restarting since 24 Nov 08:12, ended 4 times: Its server ran out of memory." in words
+        assert line.json()["failing"]["since"] == "2026-11-24T08:12:00+00:00"
+    (well,) = lines_of([span()], models, [replace(failing(), deaths=0)])
+    assert well.json()["failing"] is None
+
+
+def failing():
+    line = Line(model="fraud-detector", environment="production", digest=NEW)
+    since = NOW.timestamp() - 48 * 60
+    fields = {"order": "k", "version": "3.2.1", "serving": SERVING, "served": "m", "mark": "x", "key": "k"}
+    return Server(line=line, number=0, deaths=4, failing_since=since, why="Its server ran out of memory.", **fields)
+
+
 def test_a_narrow_terminal_shows_what_matters_and_cuts_no_version():
     drift = Drifted(digest=NEW, environment="production", figure="first_token_p95_ms", expected=120, seen=900)
     lines = lines_of([span(waiting=4), span("3.2.0", OLD)], {"fraud-detector": model(drifts=(drift,))})
@@ -99,13 +125,16 @@ def test_the_command_looks_once_where_nobody_watches_and_speaks_json(tmp_path):
     asked = CliRunner().invoke(app, ["top", "--dir", str(tmp_path)])
     assert (asked.exit_code, NOTHING[:30] in asked.output) == (0, True)
     (tmp_path / "models").mkdir()
-    samples, at = Samples(tmp_path / "models" / FILE), datetime.now(UTC).timestamp()
+    samples, at = Samples(tmp_path / "models" / SAMPLES), datetime.now(UTC).timestamp()
     source = Source(server="s", place=PLACE, version="3.2.1", digest=NEW)
     samples.note([(source, Reading(at=at - 10, finished=1))])
     samples.note([(source, Reading(at=at, finished=5, running=3))])
     told = json.loads(CliRunner().invoke(app, ["top", "--dir", str(tmp_path), "--json"]).output)
     (line,) = told["versions"]
     assert (line["version"], line["running"], line["finished"], line["percent"]) == ("3.2.1", 3, 5, 0)
+    Servers(tmp_path / "models", ()).note(failing())
+    (line,) = json.loads(CliRunner().invoke(app, ["top", "--dir", str(tmp_path), "--json"]).output)["versions"]
+    assert (line["failing"]["ended"], line["failing"]["why"]) == (4, "Its server ran out of memory.")
 
 
 def test_an_adapter_that_servers_lost_is_said_by_their_number():

@@ -33,7 +33,9 @@ class World:
         self.book.append(Write(stream="model:fraud-detector", expected=0, entries=(entry,), actor="os:root"))
         self.samples = Samples(folder / "samples.sqlite3")
         self.watching = Watching(self.book, self.samples, lambda *_: self.became)
-        self.server = SimpleNamespace(name="s-0", line=LINE, version="3.2.1", port=8001, pid=7, ready=True)
+        self.server = SimpleNamespace(
+            name="s-0", line=LINE, version="3.2.1", port=8001, pid=7, ready=True, left=None, deaths=0
+        )
         monkeypatch.setattr(module, "_reading", self._reading)
 
     def _reading(self, server, now):
