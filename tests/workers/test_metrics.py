@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from deployed import Deployed, weights_of
+from endpoint_house import free_port
 
 from ledger.book import open_memory
 from ledger.streams.model import Drifted, Recovered
@@ -88,9 +89,10 @@ def test_versions_that_answer_and_whose_servers_do_not_stay_alive_are_counted():
 def test_the_figures_are_served_on_this_machine_alone_and_name_nobody(world):
     world.approved()
     world.time.pass_time(seconds=7)
-    stop = serve(world.book, world.time, 39_517)
+    port = free_port()
+    stop = serve(world.book, world.time, port)
     try:
-        page = urllib.request.urlopen("http://127.0.0.1:39517/metrics", timeout=5).read().decode()
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
     finally:
         stop()
     assert "quartermaster_queue_age_seconds 7" in page

@@ -238,7 +238,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(moves=moves, asked=st.integers(0, 16))
 def test_what_ran_at_a_time_is_what_replaying_up_to_then_says(moves, asked):
     entries = list(THREE)
