@@ -36,6 +36,7 @@ const SIGNS = {
   zzz: [line("M4 12.500h6l-6 7.500h6M13 4h7l-7 8h7", INK)],
   rotating_light: [ground("M7 17v-4.500a5 5 0 0 1 10 0V17z", DANGER), line("M5 20h14M12 3.500v1.500M4.8 6.300l1.2 1.100M19.2 6.300L18 7.4", DANGER)],
   rewind: [ring(WARN), line("M11.5 8l-4 4 4 4M16.500 8l-4 4 4 4", WARN)],
+  electric_plug: [ground("M7 8.500h10v4a5 5 0 0 1-10 0z", DANGER), line("M9.5 3.500v5M14.5 3.500v5M12 17.500v3", DANGER)],
   chart_with_upwards_trend: [line("M4 4v16h16", INK), line("M7 15l4-4 3 2.500 5-6M15.500 7.500H19V11", DANGER)],
   door: [ground("M6.5 3.500h11v17h-11z", DANGER), line("M4 20.500h16M14 12v.6", DANGER)],
   ice_cube: [ground("M12 3.500l7.5 4.200v8.600L12 20.500l-7.5-4.200V7.700z", ACCENT), line("M4.5 7.700L12 12l7.5-4.300M12 12v8.5", ACCENT)],
