@@ -70,7 +70,7 @@ def _lost(model: str, drift: Drifted, seq: int) -> Message:
     )
     unload = code(f"@quartermaster unload adapter {adapter} from {where}")
     text = (
-        f":electric_plug: *{shown(head)}.* {_said(drift)} {calls}\n"
+        f":electric_plug: *{shown(head)}.*\n{_said(drift)} {calls}\n"
         f"It is tried again, ever more rarely. To see what is wrong: `{unload}`, and ask for it again."
     )
     return Message(text=head, blocks=(section(text), _found(drift, seq)))
