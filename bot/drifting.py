@@ -88,7 +88,7 @@ class Drifting:
 
 def _ordered(model: Model, drift: Drifted) -> int | None:
     """Return the request by which the version came to answer there, or its adapter to be loaded, the newest."""
-    adapter = words.adapter_of(drift)
+    adapter = drift.adapter
     if adapter:
         loaded = model.loaded(drift.environment, drift.digest)
         return next((each.request for each in loaded if each.adapter == adapter), None)

@@ -20,7 +20,7 @@ from workers.serving.drift import Outcomes
 from workers.serving.keeper import Place
 from workers.serving.launch import launcher
 from workers.serving.open import open_keeper
-from workers.serving.orders import ROUTES, Line, Order, Orders, Strategy
+from workers.serving.orders import ROUTES, Line, Order, Orders, Phase, Strategy
 from workers.serving.servers import Servers, free_port, noted
 
 STANDIN = f"{sys.executable} -m workers.standin"
@@ -185,6 +185,21 @@ class ServingSite:
     def until_phase(self, order, *phases, seconds=30):
         self.until(lambda: self.phase(order) in phases, seconds)
         assert self.phase(order) is phases[0], (self.phase(order), self.why(order))
+
+    def replaced(self):
+        """Let 3.2.1 take all calls of 3.2.0, which is kept for it; return the order of each as it stands then."""
+        old = self.serve("3.2.0")
+        new = self.serve("3.2.1", "b")
+        self.until_phase(old, Phase.KEPT)
+        return old, new
+
+    def serve(self, version, key="a"):
+        """Deploy a version and move the calls to it; return its order."""
+        order = self.order(version, key)
+        self.until_phase(order, Phase.READY)
+        order = self.switch(order)
+        self.until_phase(order, Phase.SERVING)
+        return order
 
     def switch(self, order, *, percent=100):
         """Move the calls to an order, as the executor would; servers of other versions keep the rest."""

@@ -14,9 +14,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ledger.book import Book
-from ledger.streams.model import Drifted, Model
+from ledger.streams.model import SERVERS, Drifted, Model
 from ledger.streams.request import Request, Status
-from workers.serving.living import FIGURE
 from workers.stumbling import given_up
 
 HOST: Final = "127.0.0.1"
@@ -96,7 +95,7 @@ def _given_up(found: list[Request]) -> int:
 def _is_outage(model: Model, drift: Drifted) -> bool:
     routing = model.routing(drift.environment)
     answers = routing is not None and drift.digest in {share.digest for share in routing.shares}
-    return answers and drift.figure == FIGURE
+    return answers and drift.figure == SERVERS
 
 
 def _ends(request: Request) -> datetime | None:

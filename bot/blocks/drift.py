@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from bot.blocks.parts import Message, actions, button, context, section
 from bot.blocks.words import code, shown
-from ledger.streams.model import ADAPTER, Drifted, Recovered, Routing
+from ledger.streams.model import SERVERS, Drifted, Recovered, Routing
 
 ROLL_BACK = "qm_roll_back"
-SERVERS = "ready_servers"
-"""The figure that tells whether the servers of a version stay alive."""
 _SAMPLED = "The last five minutes, by the servers' own figures"
 _WORDS = {
     "first_token_p95_ms": ("The first token takes", "ms", 1),
@@ -27,7 +25,7 @@ def place_of(model: str, drift: Drifted | Recovered) -> str:
 
 def drifted(model: str, version: str, drift: Drifted, seq: int, *, back: bool) -> Message:
     """Say what is wrong; `back` is whether there is a version to go back to."""
-    if adapter_of(drift):
+    if drift.adapter:
         return _lost(model, drift, seq)
     head, icon = f"{model} {version} in {drift.environment} is not as it was", ":chart_with_upwards_trend:"
     if drift.figure == SERVERS:
@@ -39,7 +37,7 @@ def drifted(model: str, version: str, drift: Drifted, seq: int, *, back: bool) -
 
 def recovered(model: str, version: str, drift: Drifted, now: Recovered, seq: int) -> Message:
     """Say that it is well again."""
-    if adapter_of(drift):
+    if drift.adapter:
         return _back(model, drift, now, seq)
     head = f"{model} {version} in {drift.environment} is as it was again"
     change = f"{_amount(drift.figure, now.seen)} now, and was {_amount(drift.figure, drift.seen)}."
@@ -57,13 +55,8 @@ def replaced(model: str, version: str, drift: Drifted, routing: Routing, seq: in
     return Message(text=head, blocks=(section(text), _found(drift, seq)))
 
 
-def adapter_of(drift: Drifted) -> str:
-    """Return the adapter whose servers the figure counts; empty for any other figure."""
-    return drift.figure.removeprefix(ADAPTER) if drift.figure.startswith(ADAPTER) else ""
-
-
 def _lost(model: str, drift: Drifted, seq: int) -> Message:
-    adapter, where = adapter_of(drift), f"{model} in {drift.environment}"
+    adapter, where = drift.adapter, f"{model} in {drift.environment}"
     head = f"{adapter} cannot be loaded again on {where}"
     calls = (
         "Its calls go to those that have it." if drift.seen else "Its calls are refused; those to the model are not."
@@ -78,14 +71,14 @@ def _lost(model: str, drift: Drifted, seq: int) -> Message:
 
 def _back(model: str, drift: Drifted, now: Recovered, seq: int) -> Message:
     """Every server has it again, or none is to have it any more."""
-    adapter, where = adapter_of(drift), f"{model} in {drift.environment}"
+    adapter, where = drift.adapter, f"{model} in {drift.environment}"
     head = f"{adapter} is loaded on {where} again" if now.seen else f"{adapter} is not to be loaded on {where} any more"
     text = f":white_check_mark: *{shown(head)}.*"
     return Message(text=head, blocks=(section(text), _found(drift, seq)))
 
 
 def _said(drift: Drifted) -> str:
-    if adapter_of(drift):
+    if drift.adapter:
         return f"{drift.seen} of {drift.expected} servers have it."
     if drift.figure == SERVERS:
         return (
@@ -107,5 +100,5 @@ def _are(count: int) -> str:
 
 
 def _found(drift: Drifted, seq: int) -> dict[str, object]:
-    by_keeper = adapter_of(drift) or drift.figure == SERVERS
+    by_keeper = drift.adapter or drift.figure == SERVERS
     return context("By the keeper" if by_keeper else _SAMPLED, f"ledger entry {seq:,}")

@@ -7,8 +7,7 @@ from bot_stage import ROOM, cards, stage, text_of
 from deployed import Deployed
 from models_stage import NEW, OLD, STREAM, append, deployed, served
 
-from ledger.streams.model import Drifted, Recovered, Routed, Share
-from workers.serving.living import FIGURE
+from ledger.streams.model import SERVERS, Drifted, Recovered, Routed, Share
 
 __all__ = ["deployed", "served", "stage"]
 DRIFT = Drifted(digest=NEW, environment="dev", figure="first_token_p95_ms", expected=120, seen=900)
@@ -71,7 +70,7 @@ def test_it_closes_in_place_when_another_version_answers(stage, mira, reported):
 def test_a_version_whose_servers_do_not_stay_alive_is_reported_alike_and_closes_when_they_have_run_for_a_while(
     stage, deployed, mira
 ):
-    about = {"digest": NEW, "environment": "dev", "figure": FIGURE}
+    about = {"digest": NEW, "environment": "dev", "figure": SERVERS}
     stage.tables.claim_at(f"card:{deployed.number}", deployed.number, mira.channel_id(ROOM), "", "")
     stage.house.book.append(append(stage, STREAM, Drifted(**about, expected=2, seen=1)))
     (report,) = mira.wait(lambda: cards(mira, ROOM, "fraud-detector 2 in dev does not stay alive"))

@@ -10,11 +10,10 @@ from deployed import Deployed, weights_of
 from endpoint_house import free_port
 
 from ledger.book import open_memory
-from ledger.streams.model import Drifted, Recovered
+from ledger.streams.model import SERVERS, Drifted, Recovered
 from workers.executors.memory import Mood
 from workers.hands import attend
 from workers.metrics import Figures, serve
-from workers.serving.living import FIGURE
 
 
 def figures(world):
@@ -76,7 +75,7 @@ def test_versions_that_answer_and_whose_servers_do_not_stay_alive_are_counted():
         made.deploy(version, "dev")
     shown = SimpleNamespace(book=book, time=book.clock)
     assert figures(shown)["model_outages",] == 0
-    about = {"environment": "dev", "figure": FIGURE}
+    about = {"environment": "dev", "figure": SERVERS}
     made.enter(stream, *(Drifted(digest=weights_of(each), expected=1, seen=0, **about) for each in "ab"))
     made.enter(
         stream, Drifted(digest=weights_of("b"), environment="dev", figure="refused_permille", expected=0, seen=9)

@@ -11,12 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ledger.streams.model import Drifted, Recovered
+from ledger.streams.model import SERVERS, Drifted, Recovered
 from workers.serving.servers import Server
 from workers.serving.steps import MOST_DEATHS
 
-FIGURE: Final = "ready_servers"
-"""What the ledger calls the number of servers that are ready."""
 PATIENCE_S: Final = 60.0
 """How long a server that ended may take to be ready again before that is an outage, where it ended less than three times."""
 
@@ -86,9 +84,9 @@ def judge(
     Args:
         standing: the model's drifts that were entered and stand.
     """
-    about = (digest, environment, FIGURE)
+    about = (digest, environment, SERVERS)
     told = any((each.digest, each.environment, each.figure) == about for each in standing)
-    failing, where = failing_of(servers), {"digest": digest, "environment": environment, "figure": FIGURE}
+    failing, where = failing_of(servers), {"digest": digest, "environment": environment, "figure": SERVERS}
     if told and failing is None and all(server.ready for server in servers):
         return [Recovered(**where, seen=len(servers))]
     if told or failing is None or failing.ready == failing.servers:

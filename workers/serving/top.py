@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ledger.streams.model import ADAPTER, Drifted, Model
+from ledger.streams.model import SERVERS, Drifted, Model
 from workers.endpoint.counters import Hour
 from workers.serving.drift import LIMITS
 from workers.serving.figures import Buckets, Window, quantile
-from workers.serving.living import FIGURE, Failing, by_version
+from workers.serving.living import Failing, by_version
 from workers.serving.samples import Span
 from workers.serving.servers import Server
 
@@ -222,7 +222,7 @@ def _line(span: Span, model: Model) -> Line:
         finished=span.window.finished,
         profiled=any((each.digest, each.environment) == where for each in model.profiles),
         drifts=tuple(
-            words(each) for each in model.drifts if (each.digest, each.environment) == where and each.figure != FIGURE
+            words(each) for each in model.drifts if (each.digest, each.environment) == where and each.figure != SERVERS
         ),
     )
 
@@ -234,8 +234,8 @@ def _times(buckets: Buckets) -> tuple[float, float] | None:
 
 def words(drift: Drifted) -> str:
     """Return what drifted, in words: `time to the first token 900 ms, 120 ms expected`."""
-    if drift.figure.startswith(ADAPTER):
-        return f"adapter {drift.figure.removeprefix(ADAPTER)} on {drift.seen:,} of {drift.expected:,} servers"
+    if drift.adapter:
+        return f"adapter {drift.adapter} on {drift.seen:,} of {drift.expected:,} servers"
     limit = LIMITS.get(drift.figure)
     name, unit = (limit.words, limit.unit) if limit is not None else (drift.figure, "")
     return f"{name} {drift.seen:,} {unit}, {drift.expected:,} {unit} expected"

@@ -17,6 +17,8 @@ LATEST: Final = "latest"
 WHOLE: Final = 100
 ADAPTER: Final = "adapter:"
 """What the figure begins with that counts the servers of a version which have an adapter; the adapter's name follows."""
+SERVERS: Final = "ready_servers"
+"""The figure that tells whether the servers of a version stay alive."""
 _SHORT: Final = slice(7, 19)
 
 
@@ -114,6 +116,11 @@ class Drifted(Entry):
     figure: str
     expected: int
     seen: int
+
+    @property
+    def adapter(self) -> str:
+        """The adapter whose servers the figure counts; empty for any other figure."""
+        return self.figure.removeprefix(ADAPTER) if self.figure.startswith(ADAPTER) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,15 +163,7 @@ def test_a_server_whose_process_was_never_noted_is_found_by_its_mark(site):
 
 
 def test_the_version_before_is_kept_ready_and_then_ended(site):
-    old = site.order("3.2.0")
-    site.until_phase(old, Phase.READY)
-    old = site.switch(old)
-    site.until_phase(old, Phase.SERVING)
-    new = site.order("3.2.1", "b")
-    site.until_phase(new, Phase.READY)
-    new = site.switch(new)
-    site.until_phase(old, Phase.KEPT)
-    site.until_phase(new, Phase.SERVING)
+    old, new = site.replaced()
     assert len(site.alive()) == 2
     site.ahead += 601
     site.until_phase(old, Phase.OVER)

@@ -10,10 +10,10 @@ import pytest
 from serving_site import SERVING, SERVING_LINE, share
 
 from ledger.book import Write, open_memory
-from ledger.streams.model import Drifted, Recovered, Registered
+from ledger.streams.model import SERVERS, Drifted, Recovered, Registered
 from workers.serving import checking
 from workers.serving.checking import LONGEST_PAUSE_S, STEADY_S, ended, look
-from workers.serving.living import FIGURE, PATIENCE_S, by_version, failing_of, judge
+from workers.serving.living import PATIENCE_S, by_version, failing_of, judge
 from workers.serving.orders import Phase
 from workers.serving.servers import Server, Servers
 from workers.serving.watching import SAMPLE_S, Watching
@@ -100,7 +100,7 @@ def told(servers, *, standing=(), now=NOW + 1):
     return judge(SERVING_LINE.digest, "production", servers, standing, now)
 
 
-DOWN = Drifted(digest=SERVING_LINE.digest, environment="production", figure=FIGURE, expected=2, seen=1)
+DOWN = Drifted(digest=SERVING_LINE.digest, environment="production", figure=SERVERS, expected=2, seen=1)
 
 
 def test_three_ends_in_a_row_are_an_outage_and_so_is_one_that_lasts():
@@ -118,7 +118,7 @@ def test_an_outage_is_entered_once_and_is_over_when_every_server_is_steady():
     assert told([fine, ended_often(9)], standing=[DOWN]) == []
     assert told([fine, replace(ended_often(9), ready=True)], standing=[DOWN]) == []
     assert told([fine, server()], standing=[DOWN]) == []
-    over = Recovered(digest=DOWN.digest, environment="production", figure=FIGURE, seen=2)
+    over = Recovered(digest=DOWN.digest, environment="production", figure=SERVERS, seen=2)
     assert told([fine, server(ready=True)], standing=[DOWN]) == [over]
     elsewhere = replace(DOWN, environment="dev")
     assert told([fine, server(ready=True)], standing=[elsewhere]) == []
@@ -152,7 +152,7 @@ def test_only_what_answers_is_told_of_and_within_seconds():
     assert book.model("fraud-detector").drifts == ()
     for more in (2, 3):
         watching.look(NOW + more * SAMPLE_S, servers, answering)
-    assert [(each.figure, each.seen) for each in book.model("fraud-detector").drifts] == [(FIGURE, 0)]
+    assert [(each.figure, each.seen) for each in book.model("fraud-detector").drifts] == [(SERVERS, 0)]
 
 
 def test_a_version_that_keeps_dying_with_nothing_to_give_way_to_says_so_until_it_is_well(site, monkeypatch):

@@ -40,17 +40,9 @@ def own_calls(monkeypatch):
 @pytest.fixture
 def switched(site):
     """Version 3.2.1 took the place of 3.2.0, and the time for which that is kept is over."""
-    old = site.order("3.2.0")
-    site.until_phase(old, Phase.READY)
-    old = site.switch(old)
-    site.until_phase(old, Phase.SERVING)
-    new = site.order("3.2.1", "b")
-    site.until_phase(new, Phase.READY)
-    new = site.switch(new)
-    site.until_phase(new, Phase.SERVING)
-    site.until_phase(old, Phase.KEPT)
+    pair = site.replaced()
     site.ahead += KEEP_S + 1
-    return old, new
+    return pair
 
 
 def ticks(site, count=5):

@@ -92,15 +92,7 @@ def files(site):
 @pytest.fixture
 def served(site):
     """3.2.1 answers, and 3.2.0 is kept for it."""
-    old = site.order("3.2.0")
-    site.until_phase(old, Phase.READY)
-    old = site.switch(old)
-    site.until_phase(old, Phase.SERVING)
-    new = site.order("3.2.1", "b")
-    site.until_phase(new, Phase.READY)
-    new = site.switch(new)
-    site.until_phase(old, Phase.KEPT)
-    return old, new
+    return site.replaced()
 
 
 def leave(site, number, since):

@@ -13,11 +13,10 @@ from serving_site import SERVING
 from typer.testing import CliRunner
 
 from ledger.book import Write, open_sqlite
-from ledger.streams.model import Drifted, Figure, Model, Profiled, Registered, Routing, Share
+from ledger.streams.model import SERVERS, Drifted, Figure, Model, Profiled, Registered, Routing, Share
 from workers.endpoint.counters import Hour
 from workers.models.cli import app
 from workers.serving.figures import Reading, Window
-from workers.serving.living import FIGURE
 from workers.serving.orders import Line
 from workers.serving.samples import FILE as SAMPLES
 from workers.serving.samples import Samples, Source, Span
@@ -71,7 +70,7 @@ def test_a_version_is_as_expected_or_says_what_is_not():
 
 
 def test_a_version_that_is_down_says_since_when_and_why_also_where_its_servers_say_nothing_of_themselves():
-    drift = Drifted(digest=NEW, environment="production", figure=FIGURE, expected=1, seen=0)
+    drift = Drifted(digest=NEW, environment="production", figure=SERVERS, expected=1, seen=0)
     models = {"fraud-detector": model(drifts=(drift,))}
     for spans in ([], [span()]):
         (line,) = lines_of(spans, models, [failing()])
